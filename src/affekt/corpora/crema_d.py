@@ -1,0 +1,196 @@
+"""CREMA-D: 91 actors, 12 English sentences, six emotions, with the crowd's votes (spec 6.4).
+
+Cao, Cooper, Keutmann, Gur, Nenkova, Verma (2014): CREMA-D: Crowd-sourced Emotional Multimodal
+Actors Dataset. IEEE Transactions on Affective Computing 5(4), doi:10.1109/TAFFC.2014.2336244.
+"""
+
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from affekt.corpora.tree import CheckReport, Walk, assemble, compare, find_file, lfs_pointer, walk
+from affekt.corpus import Corpus
+from affekt.exceptions import CorpusError
+from affekt.scheme import CREMA_D_6
+
+PATTERN = "1001_IEO_ANG_HI (actor, sentence, emotion, level)"
+
+CARD = {
+    "name": "crema-d",
+    "version": "2014",
+    "licence": "ODbL-1.0, contents DbCL-1.0",
+    "citation": "Cao et al. (2014), doi:10.1109/TAFFC.2014.2336244",
+    "source": "https://github.com/CheyneyComputerScience/CREMA-D",
+    "language": "en",
+}
+
+EMOTIONS = {
+    "ANG": "anger",
+    "DIS": "disgust",
+    "FEA": "fear",
+    "HAP": "happiness",
+    "NEU": "neutral",
+    "SAD": "sadness",
+}
+
+SENTENCES = {
+    "IEO": "It's eleven o'clock",
+    "TIE": "That is exactly what happened",
+    "IOM": "I'm on my way to the meeting",
+    "IWW": "I wonder what this is about",
+    "TAI": "The airplane is almost full",
+    "MTI": "Maybe tomorrow it will be cold",
+    "IWL": "I would like a new alarm clock",
+    "ITH": "I think I have a doctor's appointment",
+    "DFA": "Don't forget a jacket",
+    "ITS": "I think I've seen this before",
+    "TSI": "The surface is slick",
+    "WSI": "We'll stop in a couple of minutes",
+}
+
+EXCLUDED = {
+    "1076_MTI_SAD_XX": "silent",
+    "1017_IWW_ANG_XX": "the same recording as 1017_IWW_FEA_XX",
+    "1017_IWW_FEA_XX": "the same recording as 1017_IWW_ANG_XX",
+    "1013_WSI_DIS_XX": "the same recording as 1013_WSI_SAD_XX",
+    "1013_WSI_SAD_XX": "the same recording as 1013_WSI_DIS_XX",
+    "1006_TIE_HAP_XX": "the same recording as 1006_TIE_NEU_XX",
+    "1006_TIE_NEU_XX": "the same recording as 1006_TIE_HAP_XX",
+}
+"""Clips unfit for training: one is silent, three pairs are one recording under two labels."""
+
+N_CLIPS = 7442
+
+_CHANNELS = {"voice": 1, "face": 2, "both": 3}  # first of the six digits of a row's index
+_VOTES_FILE = "tabulatedVotes.csv"
+_NAMES_FILE = "SentenceFilenames.csv"
+_ACTORS_FILE = "VideoDemographics.csv"
+_NAME = re.compile(rf"(10\d\d)_({'|'.join(SENTENCES)})_({'|'.join(EMOTIONS)})_(LO|MD|HI|XX|X)")
+
+
+def load(
+    root: str | Path,
+    *,
+    votes: Literal["voice", "face", "both"] = "voice",
+    durations: bool = False,
+) -> Corpus:
+    """Load CREMA-D; labels are what the actors meant, votes what the crowd took it for.
+
+    The corpus publishes counts of votes, not who gave them. Each counted vote becomes a row of
+    its own with a missing `rater`, so `shares` works on it and methods that model raters refuse.
+
+    Args:
+        root: the repository's folder, or one above it.
+        votes: of the raters who heard the voice, who saw the face, or who had both.
+        durations: fill the column `duration` from the files' headers.
+
+    Returns:
+        The corpus. Further columns: `level` (LO MD HI, XX unspecified). `intensity` is the mean
+        strength the same raters reported, 0 to 1. Seven clips are `excluded`.
+
+    Raises:
+        CorpusError: no clip below `root`; a table of the corpus is a git-lfs pointer or foreign.
+    """
+    if votes not in _CHANNELS:
+        raise CorpusError(f"votes must be one of {', '.join(_CHANNELS)}, not {votes!r}")
+    found = walk(root, _parse, PATTERN)
+    actors = _actors(root)
+    counts = _counts(root, votes, found)
+    for utterance, row in found.rows.items():
+        row |= actors.get(row["speaker"], {})
+        row["excluded"] = EXCLUDED.get(utterance, "")
+        if counts is not None:
+            row["intensity"] = counts["intensity"].get(utterance)
+    ballots = None if counts is None else _ballots(counts)
+    return assemble(root, CREMA_D_6, found, CARD, durations=durations, votes=ballots)
+
+
+def check(root: str | Path) -> CheckReport:
+    """Compare the tree with the corpus' own list of its 7442 clips."""
+    found = walk(root, _parse, PATTERN)
+    problems = [
+        f"{name} is not there: {loss}"
+        for name, loss in (
+            (_VOTES_FILE, "the corpus loads without votes and intensities"),
+            (_ACTORS_FILE, "the corpus loads without age and sex"),
+        )
+        if find_file(root, name) is None
+    ]
+    names = find_file(root, _NAMES_FILE)
+    if names is None:
+        unknown = [f"{_NAMES_FILE} is not there: {len(found.rows)} of {N_CLIPS} clips found, "
+                   "the missing ones have no names"]  # fmt: skip
+        report = compare(found.rows, found, problems + unknown)
+        return CheckReport(N_CLIPS, report.found, [], report.extra, report.problems)
+    listed = _read(names, ["Filename"])["Filename"].str.upper()
+    return compare(listed, found, problems)
+
+
+def _parse(stem: str) -> dict[str, Any] | None:
+    match = _NAME.fullmatch(stem.strip().upper())
+    if match is None:
+        return None
+    actor, sentence, emotion, level = match.groups()
+    return {
+        "utterance": match.group(),
+        "label": EMOTIONS[emotion],
+        "speaker": actor,
+        "language": "en",
+        "text": SENTENCES[sentence],
+        "level": level,
+    }
+
+
+def _actors(root: str | Path) -> dict[str, dict[str, Any]]:
+    path = find_file(root, _ACTORS_FILE)
+    if path is None:
+        return {}
+    table = _read(path, ["ActorID", "Age", "Sex"])
+    return {
+        str(actor): {"age": age, "sex": str(sex).lower()}
+        for actor, age, sex in zip(table["ActorID"], table["Age"], table["Sex"], strict=True)
+    }
+
+
+def _counts(root: str | Path, votes: str, found: Walk) -> pd.DataFrame | None:
+    """Per clip the counts of the six answers, in the scheme's order, and the mean intensity."""
+    path = find_file(root, _VOTES_FILE)
+    if path is None:
+        return None
+    letters = [code[0] for code in EMOTIONS]
+    table = _read(path, [*letters, "fileName", "meanEmoResp"])
+    table = table[table.iloc[:, 0] // 100_000 == _CHANNELS[votes]]
+    counts = table[letters].set_axis(list(EMOTIONS.values()), axis=1)
+    counts["intensity"] = table["meanEmoResp"].where(table["meanEmoResp"] >= 0) / 100
+    counts.index = pd.Index(table["fileName"].str.upper())
+    return counts[counts.index.isin(list(found.rows))]
+
+
+def _ballots(counts: pd.DataFrame) -> pd.DataFrame:
+    """One row a vote from one row a clip."""
+    n_votes = counts[list(CREMA_D_6)].to_numpy()
+    clip, answer = np.nonzero(n_votes)
+    times = n_votes[clip, answer]
+    return pd.DataFrame(
+        {
+            "utterance": np.repeat(counts.index.to_numpy()[clip], times),
+            "rater": None,
+            "label": np.repeat(np.array(CREMA_D_6.labels)[answer], times),
+        }
+    )
+
+
+def _read(path: Path, columns: list[str]) -> pd.DataFrame:
+    if lfs_pointer(path):
+        raise CorpusError(f"{path} is a git-lfs pointer, run `git lfs pull`")
+    try:
+        table = pd.read_csv(path, keep_default_na=False, na_values=["", "NA"])
+    except ValueError as problem:
+        raise CorpusError(f"{path} is not the corpus' table ({problem})") from problem
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise CorpusError(f"{path} has no column {', '.join(missing)}")
+    return table

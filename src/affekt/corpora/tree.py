@@ -1,0 +1,202 @@
+"""Walk a corpus' official tree: which recordings are utterances, which are not, and why.
+
+A loader gives a `parse` that decodes one file name; everything that all trees have in common
+(any audio ending, any letter case, second copies, junk of other systems, files that cannot hold
+audio) is settled here.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from affekt.audio import AUDIO_ENDINGS
+from affekt.corpus import Corpus
+from affekt.exceptions import CorpusError
+from affekt.scheme import Categories
+from affekt.tables import one_hot
+
+Parse = Callable[[str], dict[str, Any] | None]
+"""File name without ending -> columns of the utterance (`utterance` and `label` among them)."""
+
+_LFS_HEAD = b"version https://git-lfs"
+_LFS_BYTES = 400  # a pointer has about 130 bytes; no recording is as small as this
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What a walk through a corpus' tree came upon.
+
+    Attributes:
+        rows: utterance id -> its columns, `file` and `label` among them; sorted by id.
+        ignored: audio files that are no utterance of the corpus, as `path: reason`.
+        broken: utterance id -> why its file cannot hold a recording.
+    """
+
+    rows: dict[str, dict[str, Any]]
+    ignored: tuple[str, ...]
+    broken: dict[str, str]
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What a corpus' tree lacks, has too much of, and has wrong.
+
+    Attributes:
+        expected: number of utterances in the official corpus.
+        found: number of utterances in the tree.
+        missing: ids (or, where no name can be known, descriptions) of utterances not found.
+        extra: files that are not in the official corpus, and second copies.
+        problems: anything else that a user should know: empty files, tables that are missing.
+    """
+
+    expected: int
+    found: int
+    missing: list[str]
+    extra: list[str]
+    problems: list[str]
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is nothing to report."""
+        return not (self.missing or self.extra or self.problems)
+
+
+def audio_files(root: str | Path) -> list[Path]:
+    """All audio files below `root`, the shallowest first, then by name.
+
+    Left out: names starting with a dot (`._*` and `.DS_Store` of macOS among them), `__MACOSX`.
+
+    Raises:
+        CorpusError: `root` is not a folder.
+    """
+    return [path for path in _files(root) if path.suffix.lower() in AUDIO_ENDINGS]
+
+
+def find_file(root: str | Path, name: str) -> Path | None:
+    """The shallowest file called `name` below `root`, in any letter case; None without one."""
+    return next((path for path in _files(root) if path.name.lower() == name.lower()), None)
+
+
+def walk(root: str | Path, parse: Parse, pattern: str) -> Walk:
+    """Decode the name of every audio file below `root`.
+
+    Of several files with the same id the first is taken (`audio_files` says which is first) and
+    the others are listed in `ignored`: copies of RAVDESS are known that contain its tree twice.
+
+    Args:
+        root: the corpus' folder, or one that contains it.
+        parse: decodes a file name; None where the name is not one of the corpus.
+        pattern: what the names look like, for messages.
+
+    Raises:
+        CorpusError: no file below `root` fits, or all that do are git-lfs pointers.
+    """
+    root = Path(root)
+    rows: dict[str, dict[str, Any]] = {}
+    ignored: list[str] = []
+    for path in audio_files(root):
+        file = path.relative_to(root).as_posix()
+        columns = parse(path.stem)
+        if columns is None:
+            ignored.append(f"{file}: the name does not read as {pattern}")
+        elif "ignore" in columns:
+            ignored.append(f"{file}: {columns['ignore']}")
+        elif columns["utterance"] in rows:
+            first = rows[columns["utterance"]]["file"]
+            ignored.append(f"{file}: another file of the utterance in {first}")
+        else:
+            rows[columns["utterance"]] = {**columns, "file": file}
+    if not rows:
+        raise CorpusError(f"{root}: no audio file whose name reads as {pattern}")
+    rows = dict(sorted(rows.items()))
+    faults = {utterance: fault(root / row["file"]) for utterance, row in rows.items()}
+    broken = {utterance: fault for utterance, fault in faults.items() if fault}
+    if len(broken) == len(rows) and all("git-lfs" in fault for fault in broken.values()):
+        raise CorpusError(f"{root}: every recording is {next(iter(broken.values()))}")
+    return Walk(rows, tuple(ignored), broken)
+
+
+def assemble(
+    root: str | Path,
+    scheme: Categories,
+    found: Walk,
+    card: dict[str, Any],
+    *,
+    durations: bool = False,
+    votes: pd.DataFrame | None = None,
+) -> Corpus:
+    """The corpus of a walk: its rows as utterances, the label of each as a one-hot row.
+
+    Broken files keep their row, with the reason in `excluded`; what the walk ignored is listed in
+    the card as `ignored`. `durations` reads the header of every file (about 0.2 ms each).
+    """
+    root = Path(root)
+    table = pd.DataFrame(list(found.rows.values())).set_index("utterance")
+    labels = one_hot(table.pop("label"), scheme)
+    if "excluded" not in table.columns:
+        table["excluded"] = ""
+    for utterance, fault in found.broken.items():
+        table.at[utterance, "excluded"] = fault
+    corpus = Corpus(
+        name=str(card["name"]),
+        root=root,
+        scheme=scheme,
+        utterances=table,
+        labels=labels,
+        votes=votes,
+        ratings=None,
+        card={**card, "ignored": list(found.ignored)} if found.ignored else dict(card),
+    )
+    return corpus.with_durations() if durations else corpus
+
+
+def compare(expected: Iterable[str], found: Walk, problems: Iterable[str] = ()) -> CheckReport:
+    """The report of a walk against the ids of the complete corpus."""
+    names = set(expected)
+    strange = [
+        f"{row['file']}: not in the corpus" for id, row in found.rows.items() if id not in names
+    ]
+    return CheckReport(
+        expected=len(names),
+        found=len(found.rows),
+        missing=sorted(names.difference(found.rows)),
+        extra=[*strange, *found.ignored],
+        problems=[*(f"{found.rows[id]['file']}: {fault}" for id, fault in found.broken.items()),
+                  *problems],
+    )  # fmt: skip
+
+
+def fault(path: Path) -> str:
+    """Why a file cannot hold a recording, "" where nothing speaks against it."""
+    if path.stat().st_size == 0:
+        return "an empty file"
+    return "a git-lfs pointer, run `git lfs pull`" if lfs_pointer(path) else ""
+
+
+def lfs_pointer(path: Path) -> bool:
+    """Whether a file is the small stand-in that git leaves where git-lfs has not been run."""
+    if path.stat().st_size > _LFS_BYTES:
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_LFS_HEAD)) == _LFS_HEAD
+
+
+def _files(root: str | Path) -> list[Path]:
+    root = Path(root)
+    if not root.is_dir():
+        raise CorpusError(f"{root}: no such folder")
+    found: list[Path] = []
+    seen: set[str] = set()
+    for folder, folders, names in os.walk(root, followlinks=True):
+        here = os.path.realpath(folder)
+        if here in seen:  # a link that leads back up
+            folders.clear()
+            continue
+        seen.add(here)
+        folders[:] = [name for name in folders if name[0] != "." and name != "__MACOSX"]
+        found += [Path(folder, name) for name in names if name[0] != "."]
+    return sorted(found, key=lambda path: (len(path.parts), path.as_posix()))

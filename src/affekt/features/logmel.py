@@ -1,0 +1,149 @@
+"""Log-mel spectrograms in numpy.
+
+Whisper's definition (Radford et al. 2022; its feature extractor): 25 ms periodic Hann windows
+every 10 ms, centred with reflection at the start, power spectrum, 80 Slaney mel bands, log10,
+clamped to 8 decades (80 dB) under the loudest cell, scaled by (x + 4) / 4.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affekt.exceptions import AudioError
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class LogMelPreset:
+    """Constants of one log-mel front end (`dynamic_range` in log10 units of power)."""
+
+    sample_rate: int  # Hz
+    n_fft: int  # samples
+    hop: int  # samples
+    n_samples: int  # samples of one full window
+    n_mels: int
+    dynamic_range: float  # decades below the loudest cell that are kept
+    floor: float  # power below which nothing is told apart
+
+
+WHISPER = LogMelPreset(
+    sample_rate=16_000,
+    n_fft=400,  # 25 ms * 16 samples/ms
+    hop=160,  # 10 ms * 16 samples/ms
+    n_samples=30 * 16_000,  # 480_000 samples in a 30 s window
+    n_mels=80,
+    dynamic_range=8.0,  # 80 dB
+    floor=1e-10,
+)
+
+FRAMES_PER_BLOCK = 256  # 256 * 400 * 4 bytes: a block of frames stays in the second-level cache
+
+PRESETS = {"whisper": WHISPER}
+
+
+def hz_to_mel(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Slaney's mel scale: linear below 1 kHz (3 mel per 200 Hz), logarithmic above.
+
+    >>> hz_to_mel(np.array([0.0, 200.0, 1000.0])).tolist()
+    [0.0, 3.0, 15.0]
+    """
+    log_step = np.log(6.4) / 27.0
+    linear = frequency * 3.0 / 200.0
+    return np.where(
+        frequency < 1000.0, linear, 15.0 + np.log(np.maximum(frequency, 1000.0) / 1000.0) / log_step
+    )
+
+
+def mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Inverse of `hz_to_mel`.
+
+    >>> float(mel_to_hz(hz_to_mel(np.array([4321.0])))[0].round(6))
+    4321.0
+    """
+    log_step = np.log(6.4) / 27.0
+    return np.where(mel < 15.0, mel * 200.0 / 3.0, 1000.0 * np.exp(log_step * (mel - 15.0)))
+
+
+@lru_cache(maxsize=8)
+def mel_filters(preset: LogMelPreset = WHISPER) -> Float32:
+    """Triangles of equal area on the Slaney scale from 0 Hz to half the sample rate.
+
+    Returns:
+        Shape (n_mels, n_fft // 2 + 1).
+    """
+    top = preset.sample_rate / 2
+    bins = np.linspace(0.0, top, preset.n_fft // 2 + 1)
+    edges = mel_to_hz(np.linspace(0.0, hz_to_mel(np.array([top]))[0], preset.n_mels + 2))
+    low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    rising = (bins - low) / (centre - low)
+    falling = (high - bins) / (high - centre)
+    triangles = np.maximum(0.0, np.minimum(rising, falling)) * 2.0 / (high - low)
+    return np.asarray(triangles, dtype=np.float32)
+
+
+@lru_cache(maxsize=8)
+def _hann(n_fft: int) -> Float32:
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)
+
+
+def n_frames(n_samples: int, preset: LogMelPreset = WHISPER) -> int:
+    """Count the frames of a waveform: one per started hop, as many as 30 s padding would give it.
+
+    >>> n_frames(480_000), n_frames(161)
+    (3000, 2)
+    """
+    return -(-n_samples // preset.hop)
+
+
+def log_mel(waveform: Float32, preset: LogMelPreset = WHISPER) -> Float32:
+    """Compute the scaled log-mel spectrogram of a waveform, without padding it to 30 s.
+
+    The frames equal the first `n_frames` of Whisper's own extractor, which pads with silence to
+    30 s: behind the end stands silence, before the start a reflection.
+
+    Args:
+        waveform: mono samples at the preset's rate, shape (n_samples,), at most a few minutes:
+            the 80 dB clamp is relative to the loudest cell of what is given.
+
+    Returns:
+        Shape (n_mels, n_frames), float32, contiguous, about -1.5 .. 2.
+
+    Raises:
+        AudioError: the waveform is not one-dimensional or has no sample.
+    """
+    if waveform.ndim != 1 or waveform.size == 0:
+        raise AudioError(f"log-mel needs mono samples, shape (n_samples,): got {waveform.shape}")
+    count = n_frames(waveform.size, preset)
+    power = _power_spectrum(np.asarray(waveform, dtype=np.float32), count, preset)
+    mel = mel_filters(preset) @ power.T
+    np.maximum(mel, np.float32(preset.floor), out=mel)
+    np.log10(mel, out=mel)
+    np.maximum(mel, mel.max() - np.float32(preset.dynamic_range), out=mel)
+    mel += np.float32(4.0)
+    mel *= np.float32(0.25)
+    return mel
+
+
+def _power_spectrum(waveform: Float32, count: int, preset: LogMelPreset) -> Float32:
+    """Power of `count` centred frames, shape (count, n_fft // 2 + 1)."""
+    half = preset.n_fft // 2
+    padded = np.zeros(max(count - 1, 1) * preset.hop + preset.n_fft, dtype=np.float32)
+    padded[half : half + waveform.size] = waveform
+    # what stands before the first sample mirrors what follows it (silence where that ends);
+    # so does what stands behind a full window's last sample
+    padded[:half] = padded[half + 1 : 2 * half + 1][::-1]
+    end = half + preset.n_samples
+    if waveform.size <= preset.n_samples and padded.size > end:
+        padded[end:] = padded[2 * end - padded.size - 1 : end - 1][::-1]
+    frames = np.lib.stride_tricks.sliding_window_view(padded, preset.n_fft)[:: preset.hop][:count]
+    power = np.empty((count, half + 1), dtype=np.float32)
+    window = _hann(preset.n_fft)
+    for start in range(0, count, FRAMES_PER_BLOCK):
+        block = slice(start, start + FRAMES_PER_BLOCK)
+        parts = np.fft.rfft(frames[block] * window, axis=-1).view(np.float32)
+        parts *= parts
+        np.add(parts[:, ::2], parts[:, 1::2], out=power[block])
+    return power

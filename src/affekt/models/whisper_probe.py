@@ -1,0 +1,61 @@
+"""The recogniser's network: first layers of Whisper's encoder, pooled, and a linear head."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from affekt.models.heads import LinearHead, LinearHeadConfig
+from affekt.models.pooling import mean_std
+from affekt.models.whisper import WhisperConfig, WhisperEncoder
+
+
+@dataclass(frozen=True)
+class WhisperProbeConfig:
+    """`layers`: which hidden states are pooled (0 = the stem's output); several are mixed."""
+
+    n_outputs: int
+    layers: tuple[int, ...] = (3,)
+    n_mels: int = 80
+    width: int = 512
+    n_heads: int = 8
+
+    def encoder(self) -> WhisperConfig:
+        """Give the encoder that reaches just as deep as the deepest layer asked for."""
+        return WhisperConfig(self.n_mels, self.width, self.n_heads, n_layers=max(self.layers))
+
+    def head(self) -> LinearHeadConfig:
+        """Give the head that reads mean and standard deviation of the layers."""
+        return LinearHeadConfig(self.n_outputs, 2 * self.width, len(self.layers))
+
+
+class WhisperProbe(nn.Module):
+    """Log-mel (batch, n_mels, n_mel_frames), mask (batch, n_frames) -> (batch, n_outputs)."""
+
+    def __init__(self, config: WhisperProbeConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = WhisperEncoder(config.encoder())
+        self.head = LinearHead(config.head())
+
+    def statistics(self, log_mel: Tensor, mask: Tensor | None, segments: Tensor) -> Tensor:
+        """Pool each chosen layer over each segment.
+
+        Args:
+            log_mel: (batch, n_mels, n_mel_frames).
+            mask: (batch, n_frames), True = valid; None = all valid.
+            segments: (batch, n_segments, n_frames), True = the frame is in the segment.
+
+        Returns:
+            (batch, n_segments, n_layers, 2 * width).
+        """
+        states = self.encoder(log_mel, mask)
+        pooled = [mean_std(states[layer], segments) for layer in self.config.layers]
+        return torch.stack(pooled, dim=2)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        if mask is None:
+            n_frames = -(-x.shape[-1] // 2)
+            mask = torch.ones(x.shape[0], n_frames, dtype=torch.bool, device=x.device)
+        logits: Tensor = self.head(self.statistics(x, mask, mask[:, None])[:, 0])
+        return logits

@@ -1,0 +1,333 @@
+"""Recognise emotions in recordings with a shipped model: ONNX on the CPU, no torch.
+
+A recording is decoded, turned into log-mels and encoded chunk by chunk, so memory does not grow
+with its length. A chunk is scored as a whole and, for a timeline, in windows, out of one pass of
+the encoder. Chunks overlap by a margin, so that each window lies inside one chunk.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.abc import Traversable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from affekt import audio, timeline, vad
+from affekt.calibration import softmax
+from affekt.chunks import FRAME, LEVEL, Chunk, chunks, frames, windows
+from affekt.exceptions import AffektError, AudioError, CheckpointError
+from affekt.features.logmel import log_mel
+from affekt.timeline import Segment as Segment
+from affekt.timeline import Timeline as Timeline
+from affekt.zero_shot import ban
+
+Float32 = NDArray[np.float32]
+Source = str | Path | bytes | Float32
+Item = TypeVar("Item")
+
+FORMAT = "affekt-recognizer/1"
+MAX_CARD_BYTES = 16 * 2**20  # 16 MiB: a card is text
+CHUNK = 30 * audio.SAMPLE_RATE  # 480_000 samples = 30 s, the most the encoder sees at once
+MARGIN = 1 * audio.SAMPLE_RATE  # 16_000 samples = 1 s of the neighbours on each side of a chunk
+MIN_SAMPLES = 1_600  # 0.1 s: nothing shorter is scored
+WINDOW_SECONDS = 2.0
+HOP_SECONDS = 0.5
+MIN_HOP_SECONDS = 0.1  # the resolution of pauses
+MAX_WINDOW_SECONDS = 15.0  # a chunk of 30 s leaves 15 s between margins of half a window
+
+
+@dataclass(frozen=True, eq=False)
+class _Scan:
+    """All that one pass over a recording leaves: logits and loudness, not sound."""
+
+    n_samples: int
+    bounds: NDArray[np.int64]  # samples, (n_chunks, 2)
+    chunk_logits: Float32  # (n_chunks, n_labels)
+    step_logits: Float32  # (n_steps, n_labels)
+    active: NDArray[np.bool_]  # (n_levels,), one every 0.1 s
+
+
+def load(model: str | Path = "affekt-base", *, threads: int | None = None) -> "Recognizer":
+    """Load a recogniser once, to be used for any number of recordings.
+
+    Args:
+        model: the name of a bundled model, or a folder with `card.json` and `model.onnx`.
+        threads: of the encoder; None = one per core.
+
+    Raises:
+        CheckpointError: unknown, damaged or foreign; nothing is ever unpickled.
+    """
+    folder = _find(model)
+    card, weights = _read_card(folder), _read(folder, "model.onnx")
+    if hashlib.sha256(weights).hexdigest() != card["sha256"]:
+        raise CheckpointError(f"{folder}: model.onnx is not the file its card.json was written for")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # fatal only: what fails is raised, and said once
+    try:
+        session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+    except Exception as problem:  # onnxruntime's own classes have no public common base
+        reason = str(problem).splitlines()[0]
+        raise CheckpointError(f"{folder}: model.onnx cannot be run ({reason})") from None
+    names = {node.name for node in session.get_inputs()}, {n.name for n in session.get_outputs()}
+    if names != ({"log_mel", "segments"}, {"logits"}):
+        raise CheckpointError(f"{folder}: model.onnx is no recogniser: it maps {names}")
+    return Recognizer(session, card)
+
+
+class Recognizer:
+    """A loaded model. `labels` are the names of its scores, in order; `card` says what it is."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, card: dict[str, Any]) -> None:
+        self.card = card
+        self.labels: tuple[str, ...] = tuple(card["labels"])
+        self._temperature = float(card["temperature"])
+        self._session = session
+
+    def predict(
+        self,
+        source: Source,
+        *,
+        labels: Sequence[str] | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> dict[str, float]:
+        """Say how much of each emotion is in a recording.
+
+        A long recording is scored in chunks; the result is the mean of their probabilities,
+        weighted by how many seconds of each are not pauses.
+
+        Args:
+            source: a file, the bytes of one, or mono samples at 16 kHz, shape (n_samples,).
+            labels: the only labels to choose among; the others get exactly 0. None = all.
+            progress: is told the seconds done.
+
+        Returns:
+            Label -> probability, calibrated, in the model's order; they sum to 1.
+
+        Raises:
+            AudioError: it cannot be decoded, is silent, or shorter than 0.1 s.
+            TableError: a label the model does not know.
+        """
+        allowed = self._allowed(labels)
+        return self._overall(self._scan(source, None, progress), allowed)
+
+    def predict_many(
+        self, sources: Iterable[Source], *, labels: Sequence[str] | None = None
+    ) -> Iterator[tuple[Source, dict[str, float] | AudioError]]:
+        """Predict one after the other; a recording that fails yields its error instead."""
+        for source in sources:
+            try:
+                yield source, self.predict(source, labels=labels)
+            except AudioError as problem:
+                yield source, problem
+
+    def timeline(
+        self,
+        source: Source,
+        *,
+        window: float = WINDOW_SECONDS,
+        hop: float = HOP_SECONDS,
+        labels: Sequence[str] | None = None,
+        switch_cost: float = timeline.SWITCH_COST,
+        progress: Callable[[float], None] | None = None,
+    ) -> Timeline:
+        """Say which emotions are in a recording, and when.
+
+        Args:
+            source: as in `predict`.
+            window: s of sound behind each score, hop..15.
+            hop: s from one score to the next, at least 0.1.
+            labels: the only labels to choose among; the others get exactly 0. None = all.
+            switch_cost: nats of evidence that a change of label must bring; more = longer segments.
+            progress: is told the seconds done.
+
+        Raises:
+            AudioError: as in `predict`.
+            TableError: a label the model does not know.
+            AffektError: window or hop out of range.
+        """
+        if not MIN_HOP_SECONDS <= hop <= window <= MAX_WINDOW_SECONDS:
+            raise AffektError(
+                f"window {window} s and hop {hop} s: needs {MIN_HOP_SECONDS} <= hop <= window <="
+                f" {MAX_WINDOW_SECONDS}"
+            )
+        allowed = self._allowed(labels)
+        size = (round(window * audio.SAMPLE_RATE), round(hop * audio.SAMPLE_RATE))
+        scan = self._scan(source, size, progress)
+        duration = scan.n_samples / audio.SAMPLE_RATE
+        times = timeline.steps(duration, *(n / audio.SAMPLE_RATE for n in size))
+        scores = self._probabilities(scan.step_logits, allowed).astype(np.float32)
+        segments = timeline.segments(
+            times,
+            scores,
+            self.labels,
+            active=timeline.active_steps(times, scan.active, vad.LEVEL_SECONDS),
+            overlap=window / hop,
+            switch_cost=switch_cost,
+        )
+        overall = self._overall(scan, allowed)
+        return Timeline(times, scores, self.labels, segments, overall, duration)
+
+    def _allowed(self, labels: Sequence[str] | None) -> tuple[str, ...]:
+        """Check a restriction before any work is done."""
+        allowed = self.labels if labels is None else tuple(labels)
+        ban(np.ones(len(self.labels)), self.labels, allowed)
+        return allowed
+
+    def _scan(
+        self,
+        source: Source,
+        size: tuple[int, int] | None,
+        progress: Callable[[float], None] | None,
+    ) -> _Scan:
+        """Go over a recording once; `size`: window and hop in samples, None = no steps."""
+        margin = MARGIN if size is None else max(MARGIN, -(-size[0] // (2 * LEVEL)) * LEVEL)
+        loudness: list[Float32] = []
+        bounds: list[tuple[int, int]] = []
+        whole, steps = [], []
+        sound = _measured(_blocks(source, CHUNK - 2 * margin), loudness)
+        for chunk, mel in _ahead(_with_mel(chunks(sound, CHUNK, margin))):
+            if chunk.end < MIN_SAMPLES:
+                break
+            stretches = [(chunk.begin, chunk.end)]
+            if size is not None:
+                stretches += windows(chunk, *size)
+            logits = self._run(mel, frames(stretches, chunk.offset, mel.shape[1] // 2))
+            whole.append(logits[0])
+            steps.append(logits[1:])
+            bounds.append(stretches[0])
+            if progress is not None:
+                progress(chunk.end / audio.SAMPLE_RATE)
+        name = _name(source)
+        if not bounds:
+            raise AudioError(f"{name}: shorter than {MIN_SAMPLES / audio.SAMPLE_RATE} s")
+        levels = np.concatenate(loudness)
+        if levels.max() <= vad.QUIETEST:
+            raise AudioError(f"{name}: is silent (all samples are zero)")
+        return _Scan(
+            bounds[-1][1],
+            np.array(bounds),
+            np.stack(whole),
+            np.concatenate(steps),
+            vad.active(levels),
+        )
+
+    def _run(self, mel: Float32, segments: NDArray[np.int64]) -> Float32:
+        try:
+            (logits,) = self._session.run(["logits"], {"log_mel": mel[None], "segments": segments})
+        except Exception as problem:  # onnxruntime's own classes have no public common base
+            reason = str(problem).splitlines()[0]
+            raise CheckpointError(f"model.onnx cannot be run ({reason})") from None
+        if logits.shape != (len(segments), len(self.labels)) or not np.isfinite(logits).all():
+            raise CheckpointError(
+                f"model.onnx gives {logits.shape} for {len(segments)} stretches and"
+                f" {len(self.labels)} labels, or values that are not finite"
+            )
+        return np.asarray(logits, dtype=np.float32)
+
+    def _probabilities(self, logits: Float32, allowed: Sequence[str]) -> NDArray[np.float64]:
+        return ban(softmax(logits, self._temperature), self.labels, allowed)
+
+    def _overall(self, scan: _Scan, allowed: Sequence[str]) -> dict[str, float]:
+        """Mean of the chunks' probabilities, weighted by how much of each is no pause."""
+        heard = np.concatenate([[0], np.cumsum(scan.active)])
+        edges = np.minimum(-(-scan.bounds // LEVEL), scan.active.size)
+        weights = heard[edges[:, 1]] - heard[edges[:, 0]]
+        mean = np.average(self._probabilities(scan.chunk_logits, allowed), axis=0, weights=weights)
+        return dict(zip(self.labels, (mean / mean.sum()).tolist(), strict=True))
+
+
+def _find(model: str | Path) -> Traversable:
+    bundled = files("affekt") / "weights"
+    if isinstance(model, str) and model in _names(bundled):
+        return bundled / model
+    folder = Path(model)
+    if not folder.is_dir():
+        names = ", ".join(_names(bundled)) or "none"
+        raise CheckpointError(
+            f"{audio.name_of(model)}: no such model: bundled are {names}; or give a folder with"
+            " card.json and model.onnx"
+        )
+    return folder
+
+
+def _names(bundled: Traversable) -> list[str]:
+    return sorted(f.name for f in bundled.iterdir() if f.is_dir()) if bundled.is_dir() else []
+
+
+def _read(folder: Traversable, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except OSError as problem:
+        raise CheckpointError(
+            f"{folder}: {name} cannot be read ({problem.strerror}); a recogniser is a folder with"
+            " card.json and model.onnx"
+        ) from None
+
+
+def _read_card(folder: Traversable) -> dict[str, Any]:
+    """Read a card and check what is used of it: format, labels, temperature, sha256."""
+    text = _read(folder, "card.json")
+    try:
+        card = json.loads(text.decode("utf-8")) if len(text) <= MAX_CARD_BYTES else None
+    except (ValueError, RecursionError) as problem:
+        raise CheckpointError(f"{folder}: card.json is not JSON ({problem})") from None
+    if not isinstance(card, dict) or card.get("format") != FORMAT:
+        raise CheckpointError(f"{folder}: card.json is no card of format {FORMAT}")
+    labels, temperature = card.get("labels"), card.get("temperature")
+    names = labels if isinstance(labels, list) else []
+    if (
+        not names
+        or not all(isinstance(n, str) and n for n in names)
+        or len(set(names)) < len(names)
+    ):
+        raise CheckpointError(f"{folder}: card.json: `labels` is no list of different names")
+    if not isinstance(temperature, int | float) or not 0 < temperature < math.inf:
+        raise CheckpointError(f"{folder}: card.json: `temperature` is no positive number")
+    if not isinstance(card.get("sha256"), str):
+        raise CheckpointError(f"{folder}: card.json: `sha256` of model.onnx is missing")
+    return card
+
+
+def _name(source: Source) -> str:
+    return "<samples>" if isinstance(source, np.ndarray) else audio.name_of(source)
+
+
+def _blocks(source: Source, n_samples: int) -> Iterator[Float32]:
+    if not isinstance(source, np.ndarray):
+        yield from audio.stream(source, block_seconds=n_samples / audio.SAMPLE_RATE)
+        return
+    if source.ndim != 1 or not source.size or not np.isfinite(source).all():
+        raise AudioError(f"samples must be finite, mono, (n_samples,): got {source.shape}")
+    for first in range(0, source.size, n_samples):
+        yield source[first : first + n_samples].astype(np.float32, copy=False)
+
+
+def _measured(blocks: Iterator[Float32], loudness: list[Float32]) -> Iterator[Float32]:
+    for block in blocks:
+        loudness.append(vad.levels(block, audio.SAMPLE_RATE))
+        yield block
+
+
+def _with_mel(parts: Iterator[Chunk]) -> Iterator[tuple[Chunk, Float32]]:
+    """Add the log-mel; silence fills the last encoder frame, which takes two of its frames."""
+    for chunk in parts:
+        yield chunk, log_mel(np.pad(chunk.waveform, (0, -chunk.waveform.size % FRAME)))
+
+
+def _ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """Make the next item in a thread while this one is used: decode while the encoder runs."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item

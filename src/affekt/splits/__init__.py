@@ -1,0 +1,32 @@
+"""Who is trained on and who is tested on: folds, their files, and the guard against leaks."""
+
+from affekt.splits.audit import Audit, audit, guard, leak_table
+from affekt.splits.folds import (
+    Split,
+    by_session,
+    by_speaker,
+    from_groups,
+    leave_one_corpus_out,
+    leave_one_speaker_out,
+    official,
+    stratified,
+)
+from affekt.splits.lists import emobox, read, write
+
+__all__ = [
+    "Audit",
+    "Split",
+    "audit",
+    "by_session",
+    "by_speaker",
+    "emobox",
+    "from_groups",
+    "guard",
+    "leak_table",
+    "leave_one_corpus_out",
+    "leave_one_speaker_out",
+    "official",
+    "read",
+    "stratified",
+    "write",
+]

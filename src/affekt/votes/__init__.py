@@ -1,0 +1,1 @@
+"""From raters' votes to labels."""

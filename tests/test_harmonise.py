@@ -1,0 +1,123 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from affekt.exceptions import TableError
+from affekt.harmonise import harmonise, read_rows, weights
+from affekt.scheme import DUSHA_4, EKMAN_7, EKMAN_8, IEMOCAP_4, NOUNS, SCHEMES
+from affekt.tables import check_labels
+from affekt.votes.shares import shares
+
+
+def pure(*labels):
+    """One utterance a label, all mass on it."""
+    return pd.DataFrame(np.eye(len(labels)), list(labels), list(labels))
+
+
+# spec 3.2
+@pytest.mark.parametrize(
+    ("corpus", "source", "expected"),
+    [
+        ("any", "anger", {"anger": 1.0}),
+        ("any", "excitement", {"happiness": 0.9, "other": 0.1}),
+        ("ravdess", "calm", {"neutral": 0.7, "happiness": 0.3}),
+        ("any", "contempt", {"disgust": 0.5, "other": 0.5}),
+        ("any", "frustration", {"anger": 0.7, "other": 0.3}),
+        ("emodb", "boredom", {"sadness": 1.0}),
+        ("any", "disappointment", {"sadness": 0.7, "disgust": 0.3}),
+        ("any", "pain", {"sadness": 0.5, "other": 0.5}),
+        ("any", "surprise", {"surprise": 1.0}),
+        ("tess", "surprise", {"surprise": 0.7, "happiness": 0.3}),
+    ],
+)
+def test_labels_reach_the_eight_categories_by_the_published_weights(corpus, source, expected):
+    row = harmonise(pure(source), corpus, EKMAN_8).loc[source]
+    assert row[row > 0].to_dict() == pytest.approx(expected)
+
+
+def test_every_noun_has_a_place_among_the_eight_categories_and_keeps_its_mass():
+    table = harmonise(pure(*NOUNS), "any", EKMAN_8)
+    check_labels(table, EKMAN_8)
+    assert table.shape == (len(NOUNS), 8)
+
+
+def test_without_the_rest_rows_say_how_much_of_the_targets_there_is():
+    row = harmonise(pure("contempt"), "any", EKMAN_8, rest="nothing").loc["contempt"]
+    assert row.sum() == row["disgust"] == 0.5
+
+
+def test_harmonising_shares_equals_harmonising_each_vote_and_averaging():
+    rng = np.random.default_rng(0)
+    scheme = SCHEMES["ravdess_8"]
+    said = rng.choice(np.array(scheme.labels), 60)
+    votes = pd.DataFrame({"utterance": np.repeat(["b", "a", "c"], 20), "rater": "x", "label": said})
+    together = harmonise(shares(votes, scheme), "ravdess", EKMAN_8)
+    each = harmonise(pure(*scheme), "ravdess", EKMAN_8).loc[votes["label"]]
+    apart = each.groupby(votes["utterance"].to_numpy()).mean()
+    pd.testing.assert_frame_equal(together.sort_index(), apart, check_names=False)
+
+
+def test_shares_count_votes_in_scheme_order_whatever_the_order_of_rows():
+    votes = pd.DataFrame(
+        {"utterance": list("bab"), "rater": [None] * 3, "label": ["anger", "sadness", "neutral"]}
+    )
+    table = shares(votes, DUSHA_4)
+    assert table.index.tolist() == ["b", "a"]
+    assert table.loc["b"].tolist() == [0.5, 0, 0.5, 0]
+    shuffled = shares(votes.iloc[[2, 0, 1]], DUSHA_4)
+    pd.testing.assert_frame_equal(shuffled, table)
+
+
+def test_same_named_labels_map_to_themselves_in_schemes_without_rows():
+    table = harmonise(pure(*IEMOCAP_4), "any", DUSHA_4)
+    assert all(table.loc[label, label] == 1 for label in DUSHA_4)
+
+
+def test_rows_of_a_scheme_serve_it_alone():
+    assert harmonise(pure("excitement"), "any", IEMOCAP_4).loc["excitement", "happiness"] == 1
+    with pytest.raises(TableError, match="'excitement' of corpus 'x' has no place in .*'dusha_4'"):
+        harmonise(pure("excitement"), "x", DUSHA_4)
+
+
+def test_an_unknown_label_is_named():
+    with pytest.raises(TableError, match="'schadenfreude' of corpus 'mine'"):
+        harmonise(pure("schadenfreude"), "mine", EKMAN_8)
+
+
+def test_a_table_of_ones_own_replaces_the_shipped_one(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('[ekman_8."*"]\ncalm = {neutral = 1}\n[ekman_8.x]\ncalm = {sadness = 0.25}\n')
+    rows = read_rows(path)
+    table = weights(["calm"], "x", EKMAN_8, rows=rows)
+    assert table.loc["calm", ["sadness", "other"]].tolist() == [0.25, 0.75]
+    assert weights(["calm"], "y", EKMAN_8, rows=rows).loc["calm", "neutral"] == 1
+    with pytest.raises(TableError, match="'boredom'"):
+        weights(["boredom"], "x", EKMAN_8, rows=rows)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("calm", "cannot be read as TOML"),
+        ('[ekman_9."*"]\ncalm = {neutral = 1}', r"\[ekman_9\] is not a scheme"),
+        ('[ekman_8."*"]\ncalm = {quiet = 1}', r"\[ekman_8\.\*\] calm: 'quiet' is not in anger"),
+        ("[ekman_8.x]\ncalm = {neutral = 1.5}", r"\[ekman_8\.x\] calm: the weight of neutral"),
+        ("[ekman_8.x]\ncalm = {neutral = true}", "the weight of neutral is True"),
+        ("[ekman_8.x]\ncalm = {neutral = nan}", "the weight of neutral is nan"),
+        ("[ekman_8.x]\ncalm = {neutral = 0.8, fear = 0.3}", "calm: the weights sum to 1.1, more"),
+        ("[ekman_7.x]\ncalm = {neutral = 0.5}", "sum to 0.5, and there is no 'other'"),
+        ('[ekman_8.x]\ncalm = "neutral"', "calm: must be a table"),
+    ],
+)
+def test_a_faulty_table_is_refused_with_its_row(tmp_path, text, reason):
+    path = tmp_path / "rows.toml"
+    path.write_text(text)
+    with pytest.raises(TableError, match=reason):
+        read_rows(path)
+
+
+def test_seven_categories_share_the_rows_that_need_no_other():
+    for label in ("calm", "boredom"):
+        seven = harmonise(pure(label), "any", EKMAN_7).loc[label]
+        eight = harmonise(pure(label), "any", EKMAN_8).loc[label]
+        assert seven.to_dict() == eight.drop("other").to_dict()
