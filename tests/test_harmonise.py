@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -75,7 +78,7 @@ def test_same_named_labels_map_to_themselves_in_schemes_without_rows():
 
 def test_rows_of_a_scheme_serve_it_alone():
     assert harmonise(pure("excitement"), "any", IEMOCAP_4).loc["excitement", "happiness"] == 1
-    with pytest.raises(TableError, match="'excitement' of corpus 'x' has no place in .*'dusha_4'"):
+    with pytest.raises(TableError, match=r"'excitement' of corpus 'x' has no place in .*'dusha_4'"):
         harmonise(pure("excitement"), "x", DUSHA_4)
 
 
@@ -121,3 +124,15 @@ def test_seven_categories_share_the_rows_that_need_no_other():
         seven = harmonise(pure(label), "any", EKMAN_7).loc[label]
         eight = harmonise(pure(label), "any", EKMAN_8).loc[label]
         assert seven.to_dict() == eight.drop("other").to_dict()
+
+
+def test_the_documented_weights_are_the_shipped_ones():
+    page = Path(__file__).parents[1] / "docs" / "corpora.md"
+    rows = re.findall(r"^\| (\w+)(?: \((\w+)\))? \| ((?:[\d.]+ )?\w+(?: \+ .*)?) \|$",
+                      page.read_text(encoding="utf-8"), re.MULTILINE)  # fmt: skip
+    assert len(rows) == 6
+    for source, corpus, documented in rows:
+        row = weights([source], corpus or "any", EKMAN_8).loc[source]
+        parts = [part.split() for part in documented.split(" + ")]
+        expected = {part[-1]: float(part[0]) if len(part) > 1 else 1.0 for part in parts}
+        assert row[row > 0].to_dict() == pytest.approx(expected)

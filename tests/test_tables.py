@@ -139,7 +139,7 @@ def test_tables_survive_the_disk_bit_for_bit(tmp_path, ending):
                 "file": ["a b.wav", "ü,;\t.wav"],
                 "start": [1 / 3, np.nan],
                 "speaker": ["007", "NA"],
-                "text": ['he said "no",\nthen left', None],
+                "text": ['he said "no",\nthen\u2028left', None],
                 "excluded": ["", "silent"],
                 "n": [1.5, 0.1 + 0.2],
             },

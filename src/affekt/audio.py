@@ -169,9 +169,9 @@ def _until(decoded: Decoded, seconds: float, name: str, whole: bool) -> Decoded:
     done = 0
     for rate, block in decoded:
         room = round(seconds * rate) - done
+        if whole and block.size > room:
+            raise AudioError(f"{name}: longer than {seconds / 3600:g} h: cut it into parts")
         if room <= 0:
-            if whole:
-                raise AudioError(f"{name}: longer than {seconds / 3600:.0f} h: cut it into parts")
             return
         done += block.size
         yield rate, block[:room]

@@ -100,7 +100,8 @@ def interval_of_totals(
         totals: (n_groups, ...) what each group adds, e.g. (g, c, c) confusion matrices.
         n_resamples: how many resamples.
         confidence: in 0 .. 1.
-        seed: as in `interval`, which gives the same numbers.
+        seed: as in `interval`, which gives the same numbers where the groups are in the order of
+            `choose_groups`.
 
     Raises:
         ValueError: there are no groups.

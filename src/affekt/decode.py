@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -65,7 +65,7 @@ def opened(source: str | Path | bytes, name: str) -> Iterator[BinaryIO]:
     path = Path(source)
     try:
         status = path.stat()  # before opening: opening a pipe without a writer never returns
-        if path.is_dir():
+        if S_ISDIR(status.st_mode):
             raise AudioError(f"{name}: is a folder, not a recording")
         if not S_ISREG(status.st_mode):
             raise AudioError(f"{name}: is not a regular file")
@@ -77,6 +77,8 @@ def opened(source: str | Path | bytes, name: str) -> Iterator[BinaryIO]:
         raise AudioError(f"{name}: {reason}") from None
     except OSError as problem:
         raise AudioError(f"{name}: cannot be read ({problem.strerror})") from None
+    except ValueError as problem:
+        raise AudioError(f"{name}: no file can have this name ({problem})") from None
     with file:
         yield file
 

@@ -26,9 +26,11 @@ from affekt.models.whisper import WhisperEncoder
 
 UTTERANCES_PER_SHARD = 400
 MEL_FRAMES_PER_BATCH = 3000  # one 30 s window's worth, padding included
-MAX_SECONDS = 30.0  # the encoder's limit; what is longer is cut there
+MAX_SECONDS = 30.0  # the encoder's limit; a longer utterance is cut there
+FRAME_SAMPLES = 320  # 20 ms * 16 samples/ms: one frame of the encoder
 
 Float32 = NDArray[np.float32]
+Plan = list[list[str]]  # sequences of utterances that the encoder hears in one go
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ def statistics(
     layers: Sequence[int],
     *,
     store: Path,
+    in_context: bool = False,
+    seed: int = 0,
     on_utterances: Callable[[int], None] | None = None,
 ) -> Statistics:
     """Give mean and standard deviation over time of the chosen hidden states.
@@ -59,37 +63,72 @@ def statistics(
         encoder: frozen; its weights are part of the store's key.
         layers: 0 = the stem's output, k = the k-th block's.
         store: folder for the results; made if absent.
+        in_context: the encoder hears each utterance among others of its speaker, up to 30 s in
+            one go, in an order drawn with `seed`; only the utterance's own frames are pooled.
+            Without it each utterance is heard alone.
         on_utterances: told how many more utterances are done, for a progress bar.
 
     Raises:
         AudioError: a recording cannot be decoded.
     """
-    folder = store / f"{corpus.name}-{_key(corpus, encoder, layers)}"
+    plan = _by_speaker(corpus, seed) if in_context else [[u] for u in corpus.utterances.index]
+    folder = store / f"{corpus.name}-{_key(corpus, encoder, layers, plan)}"
     folder.mkdir(parents=True, exist_ok=True)
-    ids = list(corpus.utterances.index)
     parts = []
-    for first in range(0, len(ids), UTTERANCES_PER_SHARD):
-        shard = ids[first : first + UTTERANCES_PER_SHARD]
-        path = folder / f"{first // UTTERANCES_PER_SHARD:05d}.safetensors"
-        part = _read_shard(path, len(shard))
+    for number, shard in enumerate(_shards(plan)):
+        path = folder / f"{number:05d}.safetensors"
+        count = sum(map(len, shard))
+        part = _read_shard(path, count)
         if part is None:
             part = _compute_shard(corpus, shard, encoder, layers)
             with replacing(path) as temporary:
                 save_file(part, temporary)
         parts.append(part)
         if on_utterances is not None:
-            on_utterances(len(shard))
-    hashes = np.concatenate([part["fingerprints"] for part in parts])
-    return Statistics(
-        np.concatenate([part["values"] for part in parts]),
-        dict(zip(ids, (row.tobytes().hex() for row in hashes), strict=True)),
-        np.concatenate([part["seconds"] for part in parts]),
+            on_utterances(count)
+    planned = [utterance for sequence in plan for utterance in sequence]
+    place = {utterance: row for row, utterance in enumerate(planned)}
+    order = [place[utterance] for utterance in corpus.utterances.index]
+    values, hashes, seconds = (
+        np.concatenate([part[name] for part in parts])[order]
+        for name in ("values", "fingerprints", "seconds")
     )
+    fingerprints = dict(zip(corpus.utterances.index, (h.tobytes().hex() for h in hashes), strict=True))
+    return Statistics(values, fingerprints, seconds)
 
 
-def _key(corpus: Corpus, encoder: nn.Module, layers: Sequence[int]) -> str:
-    """Hash what the results depend on: weights, layers, and each file's place, size and time."""
-    digest = hashlib.sha256(repr((UTTERANCES_PER_SHARD, tuple(layers))).encode())
+def _by_speaker(corpus: Corpus, seed: int) -> Plan:
+    """Put utterances of one speaker behind each other, in random order, up to 30 s a sequence."""
+    rng = np.random.default_rng(seed)
+    durations = corpus.with_durations().utterances["duration"].clip(upper=MAX_SECONDS)
+    plan: Plan = []
+    for _, spoken in durations.groupby(corpus.utterances["speaker"], sort=True):
+        filled = MAX_SECONDS
+        for utterance in rng.permutation(spoken.index.to_numpy()):
+            if filled + spoken[utterance] > MAX_SECONDS:
+                plan.append([])
+                filled = 0.0
+            plan[-1].append(str(utterance))
+            filled += spoken[utterance]
+    return plan
+
+
+def _shards(plan: Plan) -> list[Plan]:
+    """Group sequences into shards of about `UTTERANCES_PER_SHARD`, in order."""
+    shards: list[Plan] = [[]]
+    count = 0
+    for sequence in plan:
+        if count >= UTTERANCES_PER_SHARD:
+            shards.append([])
+            count = 0
+        shards[-1].append(sequence)
+        count += len(sequence)
+    return shards
+
+
+def _key(corpus: Corpus, encoder: nn.Module, layers: Sequence[int], plan: Plan) -> str:
+    """Hash what the results depend on: weights, layers, plan, each file's place, size and time."""
+    digest = hashlib.sha256(repr((UTTERANCES_PER_SHARD, tuple(layers), plan)).encode())
     for name, value in encoder.state_dict().items():
         digest.update(name.encode() + value.numpy().tobytes())
     table = corpus.utterances
@@ -112,26 +151,45 @@ def _read_shard(path: Path, count: int) -> dict[str, NDArray[np.generic]] | None
 
 
 def _compute_shard(
-    corpus: Corpus, shard: Sequence[str], encoder: WhisperEncoder, layers: Sequence[int]
+    corpus: Corpus, shard: Plan, encoder: WhisperEncoder, layers: Sequence[int]
 ) -> dict[str, NDArray[np.generic]]:
-    mels, hashes, seconds = [], [], []
-    for utterance in shard:
-        row = corpus.utterances.loc[utterance]
-        end = None if np.isnan(row["end"]) else float(row["end"])
-        start = 0.0 if np.isnan(row["start"]) else float(row["start"])
-        waveform = audio.load(corpus.path(utterance), start=start, end=end)
-        hashes.append(np.frombuffer(bytes.fromhex(audio.fingerprint(waveform)), dtype=np.uint8))
-        seconds.append(waveform.size / audio.SAMPLE_RATE)
-        mels.append(log_mel(waveform[: int(MAX_SECONDS * audio.SAMPLE_RATE)]))
-    values = np.zeros((len(shard), len(layers), 2 * encoder.config.width), dtype=np.float32)
+    """Decode, encode and pool the utterances of a shard, in its order."""
+    mels, segments, hashes, seconds = [], [], [], []
+    for sequence in shard:
+        waveforms = [_waveform(corpus, utterance) for utterance in sequence]
+        hashes += [bytes.fromhex(audio.fingerprint(waveform)) for waveform in waveforms]
+        seconds += [waveform.size / audio.SAMPLE_RATE for waveform in waveforms]
+        longest = int(MAX_SECONDS * audio.SAMPLE_RATE)
+        mels.append(log_mel(np.concatenate(waveforms)[:longest]))
+        borders = np.cumsum([0] + [waveform.size for waveform in waveforms]) // FRAME_SAMPLES
+        borders[-1] = -(-mels[-1].shape[1] // 2)
+        segments.append(np.maximum(borders[:-1], 0).tolist() + [int(borders[-1])])
+    pooled: list[Float32] = [np.empty(0, np.float32)] * len(shard)
     for rows in length_buckets([mel.shape[1] for mel in mels], MEL_FRAMES_PER_BATCH):
         x, mask = collate([mels[row] for row in rows])
         with torch.inference_mode():
             states = encoder(x, mask)
-            for number, layer in enumerate(layers):
-                values[rows, number] = mean_std(states[layer], mask[:, None])[:, 0].numpy()
+            for place, row in enumerate(rows):
+                inside = _segment_mask(segments[row], mask.shape[1])
+                chosen = [mean_std(states[layer][place][None], inside)[0] for layer in layers]
+                pooled[row] = torch.stack(chosen, dim=1).numpy()
     return {
-        "values": values,
-        "fingerprints": np.stack(hashes),
+        "values": np.concatenate(pooled),
+        "fingerprints": np.frombuffer(b"".join(hashes), np.uint8).reshape(len(hashes), -1),
         "seconds": np.array(seconds, dtype=np.float64),
     }
+
+
+def _segment_mask(borders: Sequence[int], n_frames: int) -> torch.Tensor:
+    """Frames between neighbouring borders, (1, len(borders) - 1, n_frames)."""
+    frame = torch.arange(n_frames)
+    limits = torch.tensor(borders)
+    return ((frame >= limits[:-1, None]) & (frame < limits[1:, None]))[None]
+
+
+def _waveform(corpus: Corpus, utterance: str) -> Float32:
+    """Decode one utterance, whole or its stretch of a file."""
+    row = corpus.utterances.loc[utterance]
+    start = 0.0 if np.isnan(row["start"]) else float(row["start"])
+    end = None if np.isnan(row["end"]) else float(row["end"])
+    return audio.load(corpus.path(utterance), start=start, end=end)

@@ -241,7 +241,7 @@ def _read(path: Path) -> pd.DataFrame:
     if ending == ".parquet":
         return pd.read_parquet(path)
     if ending == ".jsonl":
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # texts may hold U+2028
         rows = [json.loads(line) for line in lines if line.strip()]
         if not all(isinstance(row, dict) for row in rows):
             raise ValueError("each line must be a JSON object")
@@ -269,8 +269,8 @@ def _index(table: pd.DataFrame, what: str) -> pd.Index:
 
 
 def _text(values: pd.Series | np.ndarray, index: pd.Index) -> pd.Series:
-    text = pd.Series(np.asarray(values, dtype=object)).map(_word, na_action="ignore")
-    return pd.Series(text.to_numpy(dtype=object), index=index, dtype=TEXT)
+    text = [np.nan if pd.isna(value) else _word(value) for value in values]
+    return pd.Series(text, index=index, dtype=TEXT)
 
 
 def _word(value: object) -> str:

@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from affekt.cli import audit, corpus, demo, evaluate, predict, run
 from affekt.exceptions import AffektError
 
 app = typer.Typer(
@@ -14,6 +15,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.command()(predict.predict)
+app.command()(run.run)
+app.command()(evaluate.evaluate)
+app.command()(audit.audit)
+app.add_typer(corpus.app)
+app.command()(demo.demo)
 
 
 def main() -> None:

@@ -134,8 +134,9 @@ def _parse(stem: str) -> dict[str, Any] | None:
     if match is None:
         return None
     actor, sentence, emotion, level = match.groups()
+    level = "XX" if level == "X" else level  # 1040_ITH_SAD_X is 1040_ITH_SAD_XX in the tables
     return {
-        "utterance": match.group(),
+        "utterance": f"{actor}_{sentence}_{emotion}_{level}",
         "label": EMOTIONS[emotion],
         "speaker": actor,
         "language": "en",

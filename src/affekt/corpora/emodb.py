@@ -103,7 +103,7 @@ def load(root: str | Path, *, subset_494: bool = False, durations: bool = False)
         CorpusError: no recording below `root`; the subset is wanted but `erkennung.txt` is absent.
     """
     found = walk(root, _parse, PATTERN)
-    judged = _judgements(root)
+    judged = judgements(root)
     if subset_494 and not judged:
         raise CorpusError(f"{root}: the 494 subset needs {_TABLE}, which is not there")
     for utterance, row in found.rows.items():
@@ -119,10 +119,8 @@ def load(root: str | Path, *, subset_494: bool = False, durations: bool = False)
 def check(root: str | Path) -> CheckReport:
     """Compare the tree with the 535 released recordings, by name where `erkennung.txt` is there."""
     found = walk(root, _parse, PATTERN)
-    judged = _judgements(root)
-    if judged:
-        good = {name for name, (recognised, _) in judged.items() if recognised >= MIN_RECOGNITION}
-        return compare(good.difference(_UNRELEASED.split()), found)
+    if find_file(root, _TABLE) is not None:
+        return compare(released(root), found)
     report = compare(found.rows, found, [f"{_TABLE} is not there: missing files have no names"])
     counts = Counter(utterance[5] for utterance in found.rows)
     missing = [
@@ -133,25 +131,7 @@ def check(root: str | Path) -> CheckReport:
     return replace(report, expected=N_RELEASED, missing=missing)
 
 
-def _parse(stem: str) -> dict[str, Any] | None:
-    match = _NAME.fullmatch(stem.strip())
-    if match is None:
-        return None
-    speaker, sentence, emotion = match[1], match[2].lower(), match[3].upper()
-    sex, age = SPEAKERS[speaker]
-    return {
-        "utterance": f"{speaker}{sentence}{emotion}{match[4].lower()}",
-        "label": EMOTIONS[emotion],
-        "speaker": speaker,
-        "sex": sex,
-        "age": age,
-        "language": "de",
-        "text": SENTENCES[sentence],
-        "version": match[4].lower(),
-    }
-
-
-def _judgements(root: str | Path) -> dict[str, tuple[float, float]]:
+def judgements(root: str | Path) -> dict[str, tuple[float, float]]:
     """Recognition and naturalness in per cent of all 816 recordings; empty without the table.
 
     The table is Latin-1, its cells padded with non-breaking spaces, its decimals have commas.
@@ -172,3 +152,28 @@ def _judgements(root: str | Path) -> dict[str, tuple[float, float]]:
         if columns is not None:
             judged[columns["utterance"]] = (recognised, natural)
     return judged
+
+
+def released(root: str | Path) -> set[str]:
+    """The ids of the 535 released recordings, by `erkennung.txt`; empty without the table."""
+    judged = judgements(root).items()
+    good = {utterance for utterance, (recognised, _) in judged if recognised >= MIN_RECOGNITION}
+    return good.difference(_UNRELEASED.split())
+
+
+def _parse(stem: str) -> dict[str, Any] | None:
+    match = _NAME.fullmatch(stem.strip())
+    if match is None:
+        return None
+    speaker, sentence, emotion = match[1], match[2].lower(), match[3].upper()
+    sex, age = SPEAKERS[speaker]
+    return {
+        "utterance": f"{speaker}{sentence}{emotion}{match[4].lower()}",
+        "label": EMOTIONS[emotion],
+        "speaker": speaker,
+        "sex": sex,
+        "age": age,
+        "language": "de",
+        "text": SENTENCES[sentence],
+        "version": match[4].lower(),
+    }

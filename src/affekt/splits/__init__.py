@@ -1,6 +1,5 @@
 """Who is trained on and who is tested on: folds, their files, and the guard against leaks."""
 
-from affekt.splits.audit import Audit, audit, guard, leak_table
 from affekt.splits.folds import (
     Split,
     by_session,
@@ -9,8 +8,10 @@ from affekt.splits.folds import (
     leave_one_corpus_out,
     leave_one_speaker_out,
     official,
+    speakers_of,
     stratified,
 )
+from affekt.splits.leaks import Audit, audit, guard, leak_table
 from affekt.splits.lists import emobox, read, write
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "leave_one_speaker_out",
     "official",
     "read",
+    "speakers_of",
     "stratified",
     "write",
 ]

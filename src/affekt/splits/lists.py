@@ -131,25 +131,35 @@ def _emobox_table(path: Path) -> pd.DataFrame:
 
 def _match(table: pd.DataFrame, utterances: pd.DataFrame) -> dict[str, int]:
     """Which row (position) of the list each utterance is; those without one are not in it."""
-    row_of: dict[str, int] = {}
     by_key: dict[str, int] = {}
     for row, key in enumerate(table["key"]):
         by_key[_fold_case(key)] = row
         by_key.setdefault(_fold_case(key.partition("-")[2]), row)
     files = {str(utterance): str(file) for utterance, file in utterances["file"].items()}
-    for utterance in files:
-        if (key := _fold_case(utterance)) in by_key:
-            row_of[utterance] = by_key[key]
-    taken = set(row_of.values())
-    row_tails = {row: _tail(f) for row, f in enumerate(table["file"]) if row not in taken}
-    tails = {u: _tail(f) for u, f in files.items() if u not in row_of}
-    rows_with, ids_with = _by_stem(row_tails), _by_stem(tails)
-    for stem, ids in ids_with.items():
-        candidates = rows_with.get(stem, [])
-        best_row = {u: _nearest(tails[u], {r: row_tails[r] for r in candidates}) for u in ids}
-        best_id = {r: _nearest(row_tails[r], {u: tails[u] for u in ids}) for r in candidates}
-        row_of |= {u: r for u, r in best_row.items() if r is not None and best_id[r] == u}
+    row_of = {u: by_key[_fold_case(u)] for u in files if _fold_case(u) in by_key}
+    rows = {row: _tail(_bare(file)) for row, file in enumerate(table["file"])}
+    by_file = {u: _tail(_bare(file)) for u, file in files.items()}
+    by_id = {u: _tail(u) for u in files}  # loaders put misspelt file names right in the id
+    for tails in (by_file, by_id):
+        taken = set(row_of.values())
+        row_of |= _pair(
+            {row: tail for row, tail in rows.items() if row not in taken},
+            {u: tail for u, tail in tails.items() if u not in row_of},
+        )
     return row_of
+
+
+def _pair(rows: Mapping[int, Tail], utterances: Mapping[str, Tail]) -> dict[str, int]:
+    """Utterance and row of one file name that are each other's nearest."""
+    rows_with, ids_with = _by_stem(rows), _by_stem(utterances)
+    pairs: dict[str, int] = {}
+    for stem, ids in ids_with.items():
+        candidates = {row: rows[row] for row in rows_with.get(stem, [])}
+        named = {u: utterances[u] for u in ids}
+        best_row = {u: _nearest(tail, candidates) for u, tail in named.items()}
+        best_id = {row: _nearest(tail, named) for row, tail in candidates.items()}
+        pairs |= {u: r for u, r in best_row.items() if r is not None and best_id[r] == u}
+    return pairs
 
 
 def _by_stem(tails: Mapping[Owner, Tail]) -> dict[Tail, list[Owner]]:
@@ -172,10 +182,13 @@ def _n_common(tail: Tail, other: Tail) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], parts))
 
 
-def _tail(file: str) -> Tail:
-    """Path parts from the last to the first, without ending and letter case."""
-    path = PurePosixPath(_fold_case(str(file).replace("\\", "/")))
-    return tuple(reversed(path.with_suffix("").parts))
+def _tail(path: str) -> Tail:
+    """Path parts from the last to the first, without letter case."""
+    return tuple(reversed(PurePosixPath(_fold_case(path.replace("\\", "/"))).parts))
+
+
+def _bare(file: str) -> str:
+    return str(PurePosixPath(file).with_suffix("")) if file else file
 
 
 def _fold_case(text: str) -> str:

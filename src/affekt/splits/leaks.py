@@ -88,14 +88,9 @@ def audit(
     )
 
 
-def leak_table(
-    splits: Iterable[Split],
-    utterances: pd.DataFrame,
-    fingerprints: Mapping[str, str] | None = None,
-) -> pd.DataFrame:
+def leak_table(audits: Iterable[Audit]) -> pd.DataFrame:
     """The rows of `Audit.table` for all folds, in one table."""
-    tables = [audit(split, utterances, fingerprints).table() for split in splits]
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat([audit.table() for audit in audits], ignore_index=True)
 
 
 def guard(

@@ -1,0 +1,339 @@
+"""`affekt predict`: which emotions are in recordings, and when."""
+
+import io
+import os
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+from affekt.exceptions import AffektError, AudioError
+
+if TYPE_CHECKING:
+    from affekt.recognizer import Recognizer
+    from affekt.writers import Prediction
+
+LONG_BYTES = 5_000_000  # a file this large gets a progress bar: minutes of sound
+PLOT_ENDINGS = (".png", ".svg", ".pdf")
+
+
+class Format(StrEnum):
+    """How results are written; `affekt.writers.FORMATS` has one writer for each."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    rttm = "rttm"
+    textgrid = "textgrid"
+    srt = "srt"
+
+
+def predict(
+    recordings: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILES|FOLDERS...", help="Audio or video; folders are searched, subfolders too."
+        ),
+    ],
+    timeline: Annotated[
+        bool, typer.Option("--timeline", help="Also say when: segments of one emotion.")
+    ] = False,
+    labels: Annotated[
+        str | None, typer.Option(help="Choose among these labels alone: a,b,c (others get 0).")
+    ] = None,
+    format: Annotated[
+        Format, typer.Option(help="Of the results; rttm, textgrid, srt write timelines.")
+    ] = Format.table,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw the timeline to this .png, .svg or .pdf (one per recording)."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write to this file instead; a folder for textgrid or srt of several recordings."
+        ),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="A bundled model's name, or a folder with card.json and model.onnx.")
+    ] = "affekt-base",
+    window: Annotated[
+        float, typer.Option(help="Seconds of sound behind each score of the timeline.")
+    ] = 2.0,
+    hop: Annotated[float, typer.Option(help="Seconds from one score to the next.")] = 0.5,
+) -> None:
+    """Say which emotions are in recordings, as calibrated probabilities, and when.
+
+    Recordings that fail are named on stderr, the others are still done; then the exit code is 1.
+
+    \b
+    Examples:
+      affekt predict clip.wav
+      affekt predict interview.mp4 --timeline --plot interview.png
+      affekt predict calls/ --labels anger,neutral,happiness --format csv --out calls.csv
+      affekt predict talk.mp3 --format srt --out talk.srt
+    """  # noqa: D301 - click wants the backspace itself: keep these lines as they are
+    from affekt import recognizer, writers
+
+    timeline = timeline or plot is not None or format in writers.TIMELINE_FORMATS
+    chosen = None if labels is None else [part.strip() for part in labels.split(",")]
+    failures: list[AudioError] = []
+    paths = list(find_recordings(recordings, failures))
+    _check_outputs(format, out, plot, len(paths))
+    recognizer.check_window(window, hop)
+    loaded = recognizer.load(model)
+    loaded.check_labels(chosen)
+
+    size = (window, hop) if timeline else None
+    with _warnings_in_one_line(), _progress(paths) as heard:
+        predictions = _predictions(loaded, paths, chosen, size, failures, heard)
+        if plot is not None:
+            predictions = _plotted(predictions, plot, len(paths) > 1)
+        write = writers.FORMATS[format]
+        if format in writers.ENDINGS and out is not None and (len(paths) > 1 or out.is_dir()):
+            for one in predictions:
+                target = out / (one.name + writers.ENDINGS[format])
+                _write(target, write([one], loaded.labels, timeline))
+        elif out is not None:
+            _write(out, write(predictions, loaded.labels, timeline))
+        else:
+            _print(write(predictions, loaded.labels, timeline))
+    if failures:
+        raise typer.Exit(1)
+
+
+def find_recordings(sources: Iterable[str], failures: list[AudioError]) -> Iterator[str]:
+    """Yield each file once; folders give their recordings by ending, sorted, hidden ones left out.
+
+    A folder without any recording is said on stderr and added to `failures`.
+    """
+    from affekt.audio import AUDIO_ENDINGS, VIDEO_ENDINGS, name_of
+
+    endings = AUDIO_ENDINGS | VIDEO_ENDINGS
+    seen: set[str] = set()
+    for source in sources:
+        if not source:
+            raise AffektError("an empty name was given where a file or folder should stand")
+        inside = [source]
+        if _is_folder(source):
+            inside = [
+                str(path)
+                for path in sorted(Path(source).rglob("*"))
+                if path.suffix.lower() in endings
+                and not path.name.startswith(".")
+                and not path.is_dir()
+            ]
+            if not inside:
+                reason = "folder without recordings (no file ends in .wav, .mp3, .mp4, …)"
+                _fail(AudioError(f"{name_of(source)}: {reason}"), failures)
+        yield from (path for path in inside if path not in seen)
+        seen.update(inside)
+
+
+def short_names(paths: Sequence[str]) -> list[str]:
+    """Give each path a name of its own: its stem, or, where stems repeat, the whole path.
+
+    >>> short_names(["a/x.wav", "b/y.wav"])
+    ['x', 'y']
+    >>> short_names(["a/x.wav", "b/x.wav", "b/y.wav"])
+    ['a__x.wav', 'b__x.wav', 'y']
+    """
+    stems = [Path(path).stem for path in paths]
+    count = Counter(stems)
+    return [
+        stem if count[stem] == 1 else "__".join(Path(path).parts).strip(os.sep + "_")
+        for path, stem in zip(paths, stems, strict=True)
+    ]
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return Path(path).is_dir()
+    except OSError:  # who opens it later says what is wrong
+        return False
+
+
+def _check_outputs(format: Format, out: Path | None, plot: Path | None, n_paths: int) -> None:
+    """Refuse what could only fail after all the work is done."""
+    from affekt.writers import ENDINGS
+
+    if format in ENDINGS:
+        if n_paths > 1 and out is None:
+            raise AffektError(f"{format} holds one recording: name a folder with --out for several")
+        if n_paths > 1 and out is not None and out.is_file():
+            raise AffektError(f"{out}: {format} holds one recording: --out must be a folder here")
+    elif out is not None and out.is_dir():
+        raise AffektError(f"{out}: is a folder; --out needs a file for {format}")
+    if plot is not None:
+        if plot.suffix.lower() not in PLOT_ENDINGS:
+            raise AffektError(f"{plot}: a picture ends in {', '.join(PLOT_ENDINGS)}")
+        if find_spec("matplotlib") is None:
+            raise AffektError("--plot needs matplotlib: pip install 'affekt[plots]'")
+
+
+def _predictions(
+    recognizer: "Recognizer",
+    paths: Sequence[str],
+    labels: Sequence[str] | None,
+    size: tuple[float, float] | None,
+    failures: list[AudioError],
+    heard: Callable[[str, float | None], None],
+) -> Iterator["Prediction"]:
+    """Predict one recording after the other; `size`: window and hop in s, None = no timeline."""
+    from affekt.writers import Prediction
+
+    for path, name in zip(paths, short_names(paths), strict=True):
+
+        def progress(seconds: float, path: str = path) -> None:
+            heard(path, seconds)
+
+        try:
+            if size is None:
+                scores = recognizer.predict(path, labels=labels, progress=progress)
+                found = Prediction(path, name, scores)
+            else:
+                line = recognizer.timeline(
+                    path, window=size[0], hop=size[1], labels=labels, progress=progress
+                )
+                found = Prediction(path, name, line.overall, line)
+        except AudioError as problem:
+            _fail(problem, failures)
+        else:
+            yield found
+        heard(path, None)
+
+
+def _plotted(
+    predictions: Iterator["Prediction"], plot: Path, several: bool
+) -> Iterator["Prediction"]:
+    """Draw each timeline as it passes; with several recordings their names join the picture's."""
+    from affekt import plots
+    from affekt.audio import name_of
+
+    for one in predictions:
+        line = one.timeline
+        if line is not None:
+            target = plot.with_stem(f"{plot.stem}-{one.name}") if several else plot
+            title = name_of(Path(one.file).name)
+            figure = plots.timeline(
+                line.times, line.scores, line.labels, line.segments, title=title
+            )
+            try:
+                plots.save(figure, target)
+            except OSError as problem:
+                raise _cannot_write(target, problem) from None
+            _say(f"{name_of(one.file)}: drawn in {name_of(target)}")
+        yield one
+
+
+def _say(message: str) -> None:
+    print(
+        f"affekt: {message}", file=sys.stderr
+    )  # the progress bar steps aside for sys.stderr alone
+
+
+def _fail(problem: AudioError, failures: list[AudioError]) -> None:
+    failures.append(problem)
+    _say(str(problem))
+
+
+def _write(target: Path, pieces: Iterable[str]) -> None:
+    from affekt.atomic import replacing
+
+    try:
+        with (
+            replacing(target) as temporary,
+            temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+        ):
+            file.writelines(pieces)
+    except OSError as problem:
+        raise _cannot_write(target, problem) from None
+
+
+def _cannot_write(target: Path, problem: OSError) -> AffektError:
+    from affekt.audio import name_of
+
+    return AffektError(f"{name_of(target)}: cannot be written ({problem.strerror})")
+
+
+def _print(pieces: Iterable[str]) -> None:
+    """Print piece by piece; what the terminal's encoding lacks is escaped, bars become #."""
+    encoding = sys.stdout.encoding or "utf-8"
+    unicode = encoding.lower().startswith("utf")
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names that are no text keep their bytes
+        sys.stdout.reconfigure(errors="surrogateescape" if unicode else "backslashreplace")
+    for piece in pieces:
+        sys.stdout.write(piece if unicode else piece.replace("█", "#"))
+        sys.stdout.flush()
+
+
+@contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    from affekt.audio import AudioWarning
+
+    usual = warnings.showwarning
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if issubclass(category, AudioWarning):
+            _say(f"warning: {message}")
+        else:
+            usual(message, category, filename, lineno, file, line)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", AudioWarning)
+        warnings.showwarning = show
+        yield
+
+
+@contextmanager
+def _progress(paths: Sequence[str]) -> Iterator[Callable[[str, float | None], None]]:
+    """Show a bar on a terminal's stderr where there is something to wait for.
+
+    Yields:
+        What is told of each recording the seconds heard so far, and None once it is done.
+    """
+    long = len(paths) > 1 or any(_n_bytes(path) > LONG_BYTES for path in paths)
+    if not (long and sys.stderr.isatty()):
+        yield lambda path, seconds: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    with Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),
+    ) as bar:
+        task = bar.add_task("", total=len(paths))
+
+        def heard(path: str, seconds: float | None) -> None:
+            name = ascii(Path(path).name)[1:-1][-40:]
+            spent = "" if seconds is None else f"  {seconds / 60:.1f} min heard"
+            bar.update(task, description=name + spent, advance=1 if seconds is None else 0)
+
+        yield heard
+
+
+def _n_bytes(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return 0

@@ -1,0 +1,12 @@
+"""Recipes: RECIPES maps a name to its module's main(options). One result a file.
+
+`probe.py` and `zero_shot_report.py` are what several of them share.
+"""
+
+from affekt.recipes import affekt_base, ravdess_speaker_folds, speaker_folds
+
+RECIPES = {
+    "affekt_base": affekt_base.main,
+    "ravdess_speaker_folds": ravdess_speaker_folds.main,
+    "speaker_folds": speaker_folds.main,
+}

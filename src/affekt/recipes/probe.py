@@ -1,0 +1,146 @@
+"""What the recipes share: a linear head on a frozen encoder's statistics, fitted and asked."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from affekt.batches import ArrayBatches
+from affekt.calibration import softmax
+from affekt.checkpoint import load_whisper_encoder
+from affekt.corpus import Corpus
+from affekt.exceptions import CorpusError
+from affekt.frozen import Statistics, statistics
+from affekt.models.heads import LinearHead, LinearHeadConfig
+from affekt.models.rounding import round_weights
+from affekt.models.whisper import WhisperEncoder
+from affekt.train import TrainOptions, train
+
+LAYER = 3  # of 6 in Whisper base
+BATCH_SIZE = 512
+EPOCHS = 30
+INVERSE_L2 = 0.003  # scikit-learn's C of the reference probe: penalty |w|^2 / (2 C n)
+
+Float32 = NDArray[np.float32]
+Progress = Callable[[str, int], Callable[[int], None]]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What `affekt run` hands to a recipe."""
+
+    corpora: dict[str, Corpus]
+    out: Path
+    upstream: str  # folder or hub name of a Whisper encoder
+    store: Path  # where frozen statistics are kept
+    command: str  # as typed, for RESULTS.md
+    progress: Progress  # (what, total) -> told how many more are done
+    seed: int = 0
+    epochs: int = EPOCHS
+    allow_shared_speakers: bool = False
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A corpus as the encoder heard it: each utterance alone, and among others of its speaker.
+
+    `alone` and `in_context`: (n, n_layers, n_features), in the order of the corpus' table.
+    """
+
+    corpus: Corpus
+    alone: Float32
+    in_context: Float32
+    fingerprints: dict[str, str]
+
+
+def frozen_encoder(upstream: str) -> WhisperEncoder:
+    """Load the first layers and round them to 8 bits: every recipe hears what ships."""
+    encoder = load_whisper_encoder(upstream, LAYER)
+    round_weights(encoder)
+    return encoder
+
+
+def hear(corpus: Corpus, encoder: WhisperEncoder, options: RunOptions) -> Heard:
+    """Compute, or read from the store, what the encoder says of a corpus' usable utterances."""
+    usable = corpus
+    if "excluded" in corpus.utterances:
+        usable = corpus.select(corpus.utterances.index[corpus.utterances["excluded"] == ""])
+    if not len(usable):
+        raise CorpusError(f"{corpus.root}: no utterance of {corpus.name} can be used")
+
+    def passes(in_context: bool) -> Statistics:
+        what = f"{corpus.name}, {'in context' if in_context else 'alone'}"
+        tell = options.progress(what, len(usable))
+        return statistics(
+            usable,
+            encoder,
+            (LAYER,),
+            store=options.store,
+            in_context=in_context,
+            on_utterances=tell,
+        )
+
+    alone, in_context = passes(False), passes(True)
+    return Heard(usable, alone.values, in_context.values, alone.fingerprints)
+
+
+def class_weights(target: Float32) -> Float32:
+    """Weight utterances so that every class counts the same: sum_c target_c / mass of c.
+
+    Args:
+        target: (n, n_classes), rows sum to 1.
+
+    Returns:
+        (n,), mean 1 over classes with any mass.
+    """
+    mass = target.sum(0)
+    present = mass > 0
+    weight = (target[:, present] / mass[present]).sum(1) * len(target) / present.sum()
+    return np.asarray(weight, dtype=np.float32)
+
+
+def fit(
+    x: Float32,
+    target: Float32,
+    *,
+    l2: float,
+    seed: int,
+    epochs: int,
+    state: Path | None = None,
+    on_step: Callable[[int, int, float], None] | None = None,
+) -> LinearHead:
+    """Fit a head to soft labels with class-balanced cross-entropy and an L2 penalty.
+
+    Args:
+        x: (n, n_layers, n_features).
+        target: (n, n_outputs).
+        l2: penalty l2 / 2 * |weights|^2 beside the mean loss.
+    """
+    head = LinearHead(LinearHeadConfig(target.shape[1], x.shape[2], x.shape[1]))
+    inputs = torch.from_numpy(x)
+    head.standardise(inputs)
+    batches = ArrayBatches(
+        inputs,
+        torch.from_numpy(target),
+        torch.from_numpy(class_weights(target)),
+        BATCH_SIZE,
+        seed,
+    )
+    options = TrainOptions(epochs=epochs, learning_rate=3e-3, l2=l2, seed=seed)
+    train(head, batches, options, state=state, on_step=on_step)
+    return head.eval()
+
+
+def logits(head: LinearHead, x: Float32) -> NDArray[np.float64]:
+    """Ask a head: (n, n_layers, n_features) -> (n, n_outputs)."""
+    with torch.inference_mode():
+        return np.asarray(head(torch.from_numpy(x)).double().numpy())
+
+
+def as_table(scores: NDArray[np.float64], index: pd.Index, labels: list[str]) -> pd.DataFrame:
+    """Turn logits into a table of predictions."""
+    return pd.DataFrame(softmax(scores), index=index, columns=labels)

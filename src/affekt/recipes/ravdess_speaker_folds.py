@@ -1,0 +1,33 @@
+"""RAVDESS, 8 classes, on EmoBox's six folds of four actors (Ma et al. 2024, arXiv:2406.07162).
+
+The probe: mean and standard deviation of the third layer of Whisper base, one linear map. It
+differs from EmoBox's in that the encoder is not padded to 30 s, its weights are rounded to 8
+bits, and training hears each clip also among others of its speaker.
+"""
+
+from affekt.exceptions import CorpusError
+from affekt.recipes.probe import RunOptions, frozen_encoder, hear
+from affekt.recipes.speaker_folds import cross_validate
+from affekt.report import Report
+from affekt.splits import from_groups
+
+REFERENCE = {"UAR": 0.7532}  # EmoBox's best frozen encoder there, Whisper large v3
+
+FOLDS = {  # fold -> the actors tested in it
+    "1": ("01", "11", "20", "21"),
+    "2": ("04", "10", "12", "14"),
+    "3": ("08", "09", "19", "23"),
+    "4": ("03", "05", "07", "24"),
+    "5": ("02", "15", "16", "18"),
+    "6": ("06", "13", "17", "22"),
+}
+
+
+def main(options: RunOptions) -> Report:
+    """Run the six folds and write report, predictions and picture."""
+    (corpus,) = options.corpora.values()
+    if corpus.name != "ravdess":
+        raise CorpusError(f"ravdess_speaker_folds needs ravdess=ROOT, not {corpus.name}")
+    heard = hear(corpus, frozen_encoder(options.upstream), options)
+    splits = from_groups(heard.corpus.utterances, FOLDS)
+    return cross_validate(heard, splits, "EmoBox, 6 folds of 4 actors", options)

@@ -1,0 +1,390 @@
+"""`affekt predict`: what it writes, and one line for whatever is wrong."""
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from affekt import audio, cli, recognizer, writers
+from affekt.cli.predict import find_recordings, short_names
+from linear_model import LABELS, write_linear_model
+from media import RATE, bad_files, encode, noise, tone
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_linear_model(tmp_path_factory.mktemp("linear"))
+
+
+@pytest.fixture
+def run(model: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run the entry point of `affekt predict` with the linear model."""
+
+    def predict(*arguments: object) -> Outcome:
+        words = ["affekt", "predict", "--model", str(model), *map(str, arguments)]
+        monkeypatch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        code = ended.value.code
+        return Outcome(code if isinstance(code, int) else 0, *capfd.readouterr())
+
+    return predict
+
+
+@pytest.fixture
+def talk(tmp_path: Path) -> Path:
+    """Five seconds that the linear model calls anger, a pause, five of sadness."""
+    parts = [tone(5.0, frequency=300.0), np.zeros(2 * RATE), tone(5.0, frequency=4_000.0)]
+    audio.write(tmp_path / "talk.wav", np.concatenate(parts).astype(np.float32))
+    return tmp_path / "talk.wav"
+
+
+# --- formats --------------------------------------------------------------------------------
+
+
+def test_json_holds_the_python_scores(run: Run, talk: Path, model: Path) -> None:
+    found = run(talk, "--format", "json")
+    assert found.code == 0
+    assert found.err == ""
+    (row,) = json.loads(found.out)
+    expected = recognizer.load(model).predict(talk)
+    assert list(row) == ["file", *LABELS]
+    assert row["file"] == str(talk)
+    assert [row[label] for label in LABELS] == pytest.approx(list(expected.values()), abs=1e-6)
+
+
+def test_json_with_a_timeline_has_the_segments_inside(run: Run, talk: Path) -> None:
+    (row,) = json.loads(run(talk, "--format", "json", "--timeline").out)
+    assert list(row) == ["file", *LABELS, "segments"]
+    assert [(s["start"], s["end"], s["label"]) for s in row["segments"]] == [
+        (0.0, 5.0, "anger"),
+        (7.0, 12.0, "sadness"),
+    ]
+    assert all(0 < s["probability"] <= 1 for s in row["segments"])
+
+
+def test_csv_has_the_column_file_and_one_per_label(run: Run, talk: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO(run(talk, talk.parent, "--format", "csv").out)))
+    assert [row["file"] for row in rows] == [str(talk)]  # named twice, done once
+    assert list(rows[0]) == ["file", *LABELS]
+    assert sum(float(rows[0][label]) for label in LABELS) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_csv_of_a_timeline_has_a_row_per_segment(run: Run, talk: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO(run(talk, "--timeline", "--format", "csv").out)))
+    assert list(rows[0]) == ["file", "start", "end", "label", "probability"]
+    assert [(float(r["start"]), float(r["end"]), r["label"]) for r in rows] == [
+        (0.0, 5.0, "anger"),
+        (7.0, 12.0, "sadness"),
+    ]
+
+
+def test_rttm_lines_have_ten_fields_whatever_the_name(run: Run, tmp_path: Path) -> None:
+    audio.write(tmp_path / "two words\nтри.wav", tone(3.0, frequency=300.0))
+    lines = run(tmp_path, "--format", "rttm").out.splitlines()
+    assert [line.split(" ")[:8] for line in lines] == [
+        ["SPEAKER", "two_words_три", "1", "0.000", "3.000", "<NA>", "<NA>", "anger"]
+    ]
+    assert {len(line.split()) for line in lines} == {10}
+
+
+def test_a_textgrid_reads_back_and_tiles_the_recording(run: Run, talk: Path) -> None:
+    text = run(talk, "--format", "textgrid").out
+    assert text.startswith('File type = "ooTextFile"\nObject class = "TextGrid"\n')
+    found = re.findall(r'xmin = (\S+)\s+xmax = (\S+)\s+text = "(.*)"', text)
+    assert [(float(a), float(b), label) for a, b, label in found] == [
+        (0.0, 5.0, "anger"),
+        (5.0, 7.0, ""),
+        (7.0, 12.0, "sadness"),
+    ]
+    assert re.search(r"intervals: size = 3\n", text)
+
+
+def test_srt_reads_back(run: Run, talk: Path) -> None:
+    blocks = run(talk, "--format", "srt").out.strip().split("\n\n")
+    assert [block.split("\n")[:2] for block in blocks] == [
+        ["1", "00:00:00,000 --> 00:00:05,000"],
+        ["2", "00:00:07,000 --> 00:00:12,000"],
+    ]
+    assert [re.fullmatch(r"(\w+) \d+%", block.split("\n")[2]) is not None for block in blocks]
+
+
+def test_the_table_names_the_likeliest_label_first_and_the_segments_below(
+    run: Run, talk: Path
+) -> None:
+    lines = run(talk, "--timeline").out.splitlines()
+    assert lines[0] == str(talk)
+    assert re.fullmatch(r"  anger +\d+%  █+", lines[1])
+    shares = [int(m.group(1)) for line in lines[1:9] if (m := re.search(r"(\d+)%", line))]
+    assert shares == sorted(shares, reverse=True)
+    assert lines[-2].startswith("  0:00.0 - 0:05.0  anger ")
+    assert lines[-1].startswith("  0:07.0 - 0:12.0  sadness ")
+
+
+# --- where results go -----------------------------------------------------------------------
+
+
+def test_out_writes_what_stdout_would_get(run: Run, talk: Path, tmp_path: Path) -> None:
+    for name in ("table", "json", "csv", "rttm", "textgrid", "srt"):
+        printed = run(talk, "--format", name).out
+        assert run(talk, "--format", name, "--out", tmp_path / "new" / name).out == ""
+        assert (tmp_path / "new" / name).read_text("utf-8") == printed
+
+
+def test_several_textgrids_go_to_a_folder(run: Run, talk: Path, tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    audio.write(tmp_path / "deep" / "other.flac", tone(3.0))
+    found = run(tmp_path, "--format", "textgrid", "--out", tmp_path / "grids")
+    assert found.code == 0
+    grids = sorted(path.name for path in (tmp_path / "grids").iterdir())
+    assert grids == ["other.TextGrid", "talk.TextGrid"]
+    refused = run(tmp_path, "--format", "srt")
+    assert refused.code == 1
+    assert "srt holds one recording" in refused.err
+
+
+def test_folders_are_searched_in_order_and_hidden_and_foreign_files_left_out(
+    tmp_path: Path,
+) -> None:
+    for name in ("b.WAV", "a/z.mp3", "a/c.mkv", "._b.wav", "notes.txt", "a/d.flac"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = find_recordings([str(tmp_path), "x.txt", str(tmp_path / "b.WAV")], [])
+    expected = [str(tmp_path / name) for name in ("a/c.mkv", "a/d.flac", "a/z.mp3", "b.WAV")]
+    assert list(found) == [*expected, "x.txt"]
+
+
+def test_short_names_tell_equal_stems_apart() -> None:
+    paths = ["/data/a/x.wav", "/data/b/x.wav", "/data/b/x.mp3", "y.wav"]
+    names = short_names(paths)
+    assert len(set(names)) == 4
+    assert names[3] == "y"
+    assert not any("/" in name for name in names)
+
+
+# --- options --------------------------------------------------------------------------------
+
+
+def test_labels_restrict_and_the_others_get_nothing(run: Run, talk: Path) -> None:
+    (row,) = json.loads(run(talk, "--labels", "sadness, fear", "--format", "json").out)
+    assert {label for label in LABELS if row[label]} == {"sadness", "fear"}
+    assert sum(row[label] for label in LABELS) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_an_unknown_label_is_named_beside_the_known_before_any_work(run: Run) -> None:
+    found = run("nowhere.wav", "--labels", "anger,joy", "--format", "json")
+    assert found.code == 1
+    assert found.out == ""
+    assert "'joy'" in found.err.splitlines()[-1]
+    assert ", ".join(LABELS) in found.err.splitlines()[-1]
+    assert "nowhere" not in found.err
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--window", "0.2", "--hop", "0.5"], "hop <= window"),
+        (["--hop", "0"], "hop <= window"),
+        (["--window", "nan"], "hop <= window"),
+        (["--model", "affekt-huge"], "affekt-huge: no such model"),
+        (["--plot", "x.jpeg2000"], "a picture ends in"),
+        (["--out", "."], "is a folder"),
+        (["--labels", ""], "unknown label ''"),
+    ],
+)
+def test_an_impossible_option_is_one_line_and_nothing_is_written(
+    run: Run, talk: Path, options: list[str], reason: str
+) -> None:
+    found = run(talk, *options)
+    assert found.code == 1
+    assert found.out == ""
+    assert len(found.err.splitlines()) == 1
+    assert reason in found.err
+
+
+def test_a_hop_makes_finer_segments(run: Run, talk: Path) -> None:
+    text = run(talk, "--format", "rttm", "--window", "1.0", "--hop", "0.1").out
+    starts = [float(line.split()[3]) for line in text.splitlines()]
+    assert starts == [0.0, 7.0]
+
+
+def test_a_picture_is_drawn_for_each_recording(run: Run, talk: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("affekt.plots")
+    audio.write(tmp_path / "other.wav", tone(3.0))
+    found = run(talk, tmp_path / "other.wav", "--plot", tmp_path / "p.png")
+    assert found.code == 0
+    for name in ("p-talk.png", "p-other.png"):
+        assert (tmp_path / name).read_bytes()[:4] == b"\x89PNG"
+        assert name in found.err
+
+
+# --- bad input ------------------------------------------------------------------------------
+
+
+def test_all_that_is_wrong_is_one_line_each_and_the_rest_is_done(
+    run: Run, talk: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "bad").mkdir()
+    files = bad_files(tmp_path / "bad")
+    files["silent"] = (tmp_path / "silent.wav", "is silent (all samples are zero)")
+    audio.write(tmp_path / "silent.wav", np.zeros(RATE, np.float32))
+    files["short"] = (tmp_path / "short.wav", "shorter than 0.1 s")
+    audio.write(tmp_path / "short.wav", noise(0.02))
+    (tmp_path / "none").mkdir()
+    files["folder"] = (tmp_path / "none", "folder without recordings")
+    paths = [path for path, _ in files.values()]
+    found = run(paths[0], talk, *paths[1:], "--format", "json")
+    assert found.code == 1
+    assert [row["file"] for row in json.loads(found.out)] == [str(talk)]
+    lines = found.err.splitlines()
+    assert len(lines) == len(files)
+    for path, reason in files.values():
+        (line,) = [line for line in lines if line.startswith(f"affekt: {path}: ")]
+        assert reason in line
+    assert "Traceback" not in found.err
+
+
+@pytest.mark.parametrize("name", ["json", "csv", "rttm", "table"])
+def test_if_all_fail_the_document_is_valid_and_empty(run: Run, name: str) -> None:
+    found = run("nowhere.wav", "nowhere else.wav", "--format", name)
+    assert found.code == 1
+    assert found.out == "".join(writers.FORMATS[name]([], LABELS, name == "rttm"))
+    assert found.err.splitlines() == [
+        "affekt: nowhere.wav: does not exist",
+        "affekt: nowhere else.wav: does not exist",
+    ]
+
+
+@pytest.mark.parametrize("ending", [".wav", ".flac", ".mp3"])
+def test_a_cut_file_is_answered_with_a_warning_of_one_line(
+    run: Run, tmp_path: Path, ending: str
+) -> None:
+    path = tmp_path / f"x{ending}"
+    if ending == ".mp3":
+        encode(path, tone(20.0, frequency=300.0), "libmp3lame", RATE)
+    else:
+        audio.write(path, tone(20.0, frequency=300.0))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    found = run(path, "--format", "json")
+    assert found.code == 0
+    (row,) = json.loads(found.out)
+    assert max(LABELS, key=row.__getitem__) == "anger"
+    (line,) = found.err.splitlines()
+    assert line.startswith(f"affekt: warning: {path}: damaged or cut short: only ")
+
+
+def test_a_newline_in_a_name_does_not_break_the_line(run: Run) -> None:
+    assert run("no\nsuch.wav").err == "affekt: no\\nsuch.wav: does not exist\n"
+
+
+def test_an_impossible_name_is_one_line_too(run: Run) -> None:
+    found = run("x" * 5_000)
+    assert found.code == 1
+    assert found.err.startswith("affekt: xxx")
+    assert "cannot be read" in found.err
+    assert len(found.err.splitlines()) == 1
+
+
+def test_a_place_that_cannot_be_written_is_one_line_too(run: Run, talk: Path) -> None:
+    for options in (["--out", talk / "x.csv"], ["--plot", talk / "x.png"]):
+        found = run(talk, *options)
+        assert found.code == 1
+        assert len(found.err.splitlines()) == 1
+        assert "cannot be written" in found.err
+
+
+def test_an_empty_name_is_no_folder(run: Run) -> None:
+    found = run("")
+    assert found.code == 1
+    assert "empty name" in found.err
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100, 192_000])
+def test_rates_and_channels_of_all_kinds_get_the_same_answer(
+    run: Run, tmp_path: Path, rate: int
+) -> None:
+    x = tone(2.0, rate, frequency=300.0)
+    soundfile.write(tmp_path / "x.wav", np.stack([x] * 8, axis=1), rate)
+    (row,) = json.loads(run(tmp_path / "x.wav", "--format", "json").out)
+    assert max(LABELS, key=row.__getitem__) == "anger"
+
+
+def test_the_sound_of_a_video_with_a_strange_name_is_answered(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "фильм 1 'a'\n😀.mp4"
+    encode(path, tone(2.0, 44_100, frequency=300.0), "aac", 44_100, picture=True)
+    (row,) = json.loads(run(path, "--format", "json").out)
+    assert row["file"] == str(path)
+    assert max(LABELS, key=row.__getitem__) == "anger"
+
+
+# --- the process ----------------------------------------------------------------------------
+
+SCRIPT = "import sys; from affekt.cli import main; sys.argv[0] = 'affekt'; main()"
+
+
+def spawn(
+    *words: str, code: str = SCRIPT, **environment: str
+) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *words],
+        capture_output=True,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+def test_one_clip_loads_nothing_heavy(model: Path, talk: Path) -> None:
+    code = f"""
+import sys
+from affekt.cli import main
+sys.argv = ["affekt", "predict", "--model", {str(model)!r}, {str(talk)!r}]
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+heavy = {{"torch", "pandas", "scipy", "sklearn", "matplotlib", "transformers", "av", "pyarrow"}}
+print(sorted(heavy & sys.modules.keys()))
+"""
+    found = spawn(code=code)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.splitlines()[-1] == b"[]"
+    assert found.stderr == b""
+
+
+def test_a_terminal_without_unicode_gets_plain_characters(model: Path, tmp_path: Path) -> None:
+    audio.write(tmp_path / "é.wav", tone(1.0))
+    words = ["predict", "--model", str(model), str(tmp_path / "é.wav")]
+    found = spawn(*words, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert found.returncode == 0, found.stderr
+    assert b"\\xe9.wav\n" in found.stdout
+    assert b"###" in found.stdout
+
+
+def test_a_name_that_is_no_text_keeps_its_bytes(model: Path, tmp_path: Path) -> None:
+    audio.write(tmp_path / "x.wav", tone(1.0))
+    name = os.fsencode(tmp_path) + b"/\xff.wav"
+    os.rename(tmp_path / "x.wav", name)  # noqa: PTH104 - a Path cannot hold bytes
+    found = spawn("predict", "--model", str(model), "--format", "csv", os.fsdecode(name))
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.splitlines()[1].startswith(name + b",")
