@@ -19,8 +19,8 @@ from affekt import audio
 from affekt.atomic import replacing
 from affekt.corpora import crema_d
 from affekt.corpus import Corpus
+from affekt.recipes.affekt_base import HELD_OUT
 
-HELD_OUT = ("1088", "1089", "1090", "1091")  # no training or selection of affekt-base meets them
 CLIPS_PER_ACTOR = 2
 PAUSE = 1 * audio.SAMPLE_RATE  # 16_000 samples: 1 s of silence between clips
 MAX_BYTES = 150_000

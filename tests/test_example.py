@@ -149,10 +149,11 @@ def test_licences_and_attribution_lie_beside_the_recording() -> None:
 
 def test_the_shipped_model_was_not_trained_on_the_examples_actors(about: dict[str, Any]) -> None:
     card = json.loads((ROOT / "src/affekt/weights/affekt-base/card.json").read_text("utf-8"))
-    trained_on = card["speakers"]
+    trained_on = [speaker for corpus in card["corpora"] for speaker in corpus["speakers"]]
     assert "crema-d/1001" in trained_on
     for actor in about["held_out_actors"]:
         assert f"crema-d/{actor}" not in trained_on
+        assert f"crema-d/{actor}" in card["held_out_speakers"]
 
 
 def test_the_demo_shows_each_clip_and_counts_its_right_answers(tmp_path: Path) -> None:

@@ -35,7 +35,9 @@ def save(folder: str | Path, model: nn.Module, card: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     names = [name for name, (_, module) in MODELS.items() if type(model) is module]
     if not names:
-        raise CheckpointError(f"{type(model).__name__} is not in MODELS: it cannot be saved by name")
+        raise CheckpointError(
+            f"{type(model).__name__} is not in MODELS: it cannot be saved by name"
+        )
     weights = {name: value.contiguous() for name, value in model.state_dict().items()}
     with replacing(folder / "model.safetensors") as temporary:
         save_file(weights, temporary)
@@ -65,7 +67,9 @@ def load(folder: str | Path) -> tuple[nn.Module, dict[str, Any]]:
     model = _build(folder, card)
     path = folder / "model.safetensors"
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such file; a checkpoint has card.json and model.safetensors")
+        raise CheckpointError(
+            f"{path}: no such file; a checkpoint has card.json and model.safetensors"
+        )
     if hashlib.sha256(path.read_bytes()).hexdigest() != card.get("sha256"):
         raise CheckpointError(f"{path}: damaged or not the file its card.json was written for")
     load_weights(model, _read(path), path)
@@ -141,7 +145,9 @@ def _read_whisper_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor
     path = folder / "config.json"
     try:
         config = json.loads(path.read_text("utf-8"))
-        return {name: config[name] for name in WHISPER_SETTINGS}, _read(folder / "encoder.safetensors")
+        return {name: config[name] for name in WHISPER_SETTINGS}, _read(
+            folder / "encoder.safetensors"
+        )
     except (OSError, ValueError, TypeError, KeyError) as problem:
         raise CheckpointError(f"{path}: not a Whisper configuration ({problem!r})") from None
 
@@ -187,5 +193,7 @@ def _build(folder: Path, card: Mapping[str, Any]) -> nn.Module:
     except (TypeError, ValueError, RuntimeError) as problem:
         raise CheckpointError(f"{path}: settings do not make a {name} ({problem})") from None
     if config.get("n_outputs") != len(card["labels"]):
-        raise CheckpointError(f"{path}: {len(card['labels'])} labels for {config.get('n_outputs')} outputs")
+        raise CheckpointError(
+            f"{path}: {len(card['labels'])} labels for {config.get('n_outputs')} outputs"
+        )
     return model

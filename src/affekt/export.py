@@ -42,7 +42,9 @@ class Graph:
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 
-    def add(self, operator: str, *inputs: str | NDArray[Any], n: int = 1, **settings: Any) -> list[str]:
+    def add(
+        self, operator: str, *inputs: str | NDArray[Any], n: int = 1, **settings: Any
+    ) -> list[str]:
         """Add a node and give the names of its `n` outputs."""
         names = [x if isinstance(x, str) else self.constant(x) for x in inputs]
         outputs = [f"n{len(self.nodes)}_{number}" for number in range(n)]
@@ -154,7 +156,7 @@ def _ints(*values: int) -> NDArray[np.int64]:
 def _frames(graph: Graph, states: str) -> str:
     """Frame numbers, (n_frames,)."""
     count = graph.op("Squeeze", graph.op("Shape", states, start=1, end=2), _ints(0))
-    return graph.op("Range", np.int64(0), count, np.int64(1))
+    return graph.op("Range", np.array(0), count, np.array(1))
 
 
 def _block(graph: Graph, x: str, block: nn.Module) -> str:
@@ -167,7 +169,7 @@ def _block(graph: Graph, x: str, block: nn.Module) -> str:
         graph.op("Reshape", _linear(graph, normed, layer), heads)
         for layer in (attention.q_proj, attention.k_proj, attention.v_proj)
     )
-    scaled = graph.op("Mul", q, np.float32((width // n_heads) ** -0.5))
+    scaled = graph.op("Mul", q, np.array((width // n_heads) ** -0.5, np.float32))
     scores = graph.op(
         "MatMul",
         graph.op("Transpose", scaled, perm=[0, 2, 1, 3]),
@@ -185,9 +187,7 @@ def _segment_weights(graph: Graph, states: Sequence[str]) -> str:
     """Row s: 1 / length of segment s on its frames, 0 elsewhere; (n_segments, n_frames)."""
     frame = graph.op("Unsqueeze", _frames(graph, states[0]), _ints(0))
     start, end = graph.add("Split", "segments", n=2, axis=1, num_outputs=2)
-    inside = graph.op(
-        "And", graph.op("GreaterOrEqual", frame, start), graph.op("Less", frame, end)
-    )
+    inside = graph.op("And", graph.op("GreaterOrEqual", frame, start), graph.op("Less", frame, end))
     member = graph.op("Cast", inside, to=TensorProto.FLOAT)
     return graph.op("Div", member, graph.op("ReduceSum", member, _ints(1), keepdims=1))
 
@@ -200,7 +200,7 @@ def _pool(graph: Graph, states: str, member: str) -> str:
     mean = graph.op("MatMul", member, centred)
     square = graph.op("MatMul", member, graph.op("Mul", centred, centred))
     variance = graph.op("Sub", square, graph.op("Mul", mean, mean))
-    spread = graph.op("Sqrt", graph.op("Max", variance, np.float32(VARIANCE_FLOOR)))
+    spread = graph.op("Sqrt", graph.op("Max", variance, np.array(VARIANCE_FLOOR, np.float32)))
     return graph.op("Concat", graph.op("Add", mean, centre), spread, axis=-1)
 
 

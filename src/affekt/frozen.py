@@ -93,7 +93,9 @@ def statistics(
         np.concatenate([part[name] for part in parts])[order]
         for name in ("values", "fingerprints", "seconds")
     )
-    fingerprints = dict(zip(corpus.utterances.index, (h.tobytes().hex() for h in hashes), strict=True))
+    fingerprints = dict(
+        zip(corpus.utterances.index, (h.tobytes().hex() for h in hashes), strict=True)
+    )
     return Statistics(values, fingerprints, seconds)
 
 
@@ -161,7 +163,7 @@ def _compute_shard(
         seconds += [waveform.size / audio.SAMPLE_RATE for waveform in waveforms]
         longest = int(MAX_SECONDS * audio.SAMPLE_RATE)
         mels.append(log_mel(np.concatenate(waveforms)[:longest]))
-        borders = np.cumsum([0] + [waveform.size for waveform in waveforms]) // FRAME_SAMPLES
+        borders = np.cumsum([0, *(waveform.size for waveform in waveforms)]) // FRAME_SAMPLES
         borders[-1] = -(-mels[-1].shape[1] // 2)
         segments.append(np.maximum(borders[:-1], 0).tolist() + [int(borders[-1])])
     pooled: list[Float32] = [np.empty(0, np.float32)] * len(shard)
@@ -189,7 +191,9 @@ def _segment_mask(borders: Sequence[int], n_frames: int) -> torch.Tensor:
 
 def _waveform(corpus: Corpus, utterance: str) -> Float32:
     """Decode one utterance, whole or its stretch of a file."""
-    row = corpus.utterances.loc[utterance]
-    start = 0.0 if np.isnan(row["start"]) else float(row["start"])
-    end = None if np.isnan(row["end"]) else float(row["end"])
-    return audio.load(corpus.path(utterance), start=start, end=end)
+    start, end = corpus.utterances.loc[[utterance], ["start", "end"]].to_numpy(float)[0]
+    return audio.load(
+        corpus.path(utterance),
+        start=0.0 if np.isnan(start) else start,
+        end=None if np.isnan(end) else end,
+    )

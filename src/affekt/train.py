@@ -177,9 +177,7 @@ def _save(
         save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata)
 
 
-def _restore(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, identity: str
-) -> int:
+def _restore(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, identity: str) -> int:
     """Load what `_save` wrote and give the number of steps already done."""
     remedy = "delete it to start anew, or give another output folder"
     try:
@@ -187,7 +185,9 @@ def _restore(
             metadata = file.metadata() or {}
             tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as problem:
-        raise CheckpointError(f"{path}: not a readable training state ({problem}); {remedy}") from None
+        raise CheckpointError(
+            f"{path}: not a readable training state ({problem}); {remedy}"
+        ) from None
     if metadata.get("identity") != identity:
         raise CheckpointError(f"{path}: was made by another model, data or options; {remedy}")
     weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}

@@ -9,13 +9,17 @@ import typer
 
 
 def run(
-    recipe: Annotated[str, typer.Argument(help="affekt_base, ravdess_speaker_folds, speaker_folds")],
+    recipe: Annotated[
+        str, typer.Argument(help="affekt_base, ravdess_speaker_folds, speaker_folds")
+    ],
     corpus: Annotated[
-        list[str], typer.Option(help="NAME=ROOT of a corpus; repeat for several", metavar="NAME=ROOT")
+        list[str],
+        typer.Option(help="NAME=ROOT of a corpus; repeat for several", metavar="NAME=ROOT"),
     ],
     out: Annotated[Path, typer.Option(help="folder for report, predictions and checkpoint")],
     upstream: Annotated[
-        str, typer.Option(help="Whisper encoder: a folder, or a hub name such as openai/whisper-base")
+        str,
+        typer.Option(help="Whisper encoder: a folder, or a hub name such as openai/whisper-base"),
     ] = "../shared/weights/whisper-base",
     store: Annotated[
         Path, typer.Option(help="where the encoder's statistics are kept between runs")
@@ -23,7 +27,8 @@ def run(
     seed: int = 0,
     epochs: Annotated[int | None, typer.Option(help="default: the recipe's own")] = None,
     allow_shared_speakers: Annotated[
-        bool, typer.Option(help="do not refuse a split whose parts share speakers; the report says so")
+        bool,
+        typer.Option(help="do not refuse a split whose parts share speakers; the report says so"),
     ] = False,
 ) -> None:
     """Run a recipe: train, predict, report, and one row for RESULTS.md.
@@ -33,7 +38,7 @@ def run(
     Examples:
 
     \b
-      affekt run ravdess_speaker_folds --corpus ravdess=../shared/corpora/ravdess --out runs/ravdess
+      affekt run ravdess_speaker_folds --corpus ravdess=../shared/corpora/ravdess --out runs/r
       affekt run speaker_folds --corpus toy=runs/toy --out runs/toy-folds
       affekt run affekt_base --corpus crema-d=ROOT --corpus ravdess=ROOT --corpus nemo=ROOT \\
         --corpus tess=ROOT --corpus emovo=ROOT --corpus emodb=ROOT --corpus urdu=ROOT --out runs/base
@@ -50,7 +55,9 @@ def run(
     for pair in corpus:
         name, equals, root = pair.partition("=")
         if not equals or name not in CORPORA:
-            raise CorpusError(f"--corpus {pair}: give NAME=ROOT with a name of {', '.join(CORPORA)}")
+            raise CorpusError(
+                f"--corpus {pair}: give NAME=ROOT with a name of {', '.join(CORPORA)}"
+            )
         corpora[name] = CORPORA[name].load(root)
     out.mkdir(parents=True, exist_ok=True)
     with bars() as progress:

@@ -80,6 +80,7 @@ class WhisperEncoder(nn.Module):
     def __init__(self, config: WhisperConfig) -> None:
         super().__init__()
         self.config = config
+        self.positions: Tensor
         self.conv1 = nn.Conv1d(config.n_mels, config.width, kernel_size=3, padding=1)
         self.conv2 = nn.Conv1d(config.width, config.width, kernel_size=3, stride=2, padding=1)
         self.layers = nn.ModuleList(Block(config) for _ in range(config.n_layers))
@@ -93,7 +94,9 @@ class WhisperEncoder(nn.Module):
             mask: (batch, n_frames) of 20 ms frames, True = valid; None = all valid.
         """
         if log_mel.shape[-1] > MEL_FRAMES_PER_FRAME * MAX_FRAMES:
-            raise ValueError(f"{log_mel.shape[-1]} mel frames: the encoder sees 3000 (30 s) at most")
+            raise ValueError(
+                f"{log_mel.shape[-1]} mel frames: the encoder sees 3000 (30 s) at most"
+            )
         keep = None
         if mask is not None:
             keep = mask.repeat_interleave(MEL_FRAMES_PER_FRAME, 1)[:, None, : log_mel.shape[-1]]
@@ -102,8 +105,7 @@ class WhisperEncoder(nn.Module):
         if keep is not None:
             x = x * keep
         x = F.gelu(self.conv2(x)).transpose(1, 2)
-        positions: Tensor = self.positions[: x.shape[1]].to(x.dtype)
-        return x + positions
+        return x + self.positions[: x.shape[1]].to(x.dtype)
 
     def forward(self, log_mel: Tensor, mask: Tensor | None = None) -> list[Tensor]:
         """Give the stem's output and every block's: n_layers + 1 of (batch, n_frames, width)."""

@@ -1,7 +1,7 @@
 """What the recipes share: a linear head on a frozen encoder's statistics, fitted and asked."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +18,13 @@ from affekt.frozen import Statistics, statistics
 from affekt.models.heads import LinearHead, LinearHeadConfig
 from affekt.models.rounding import round_weights
 from affekt.models.whisper import WhisperEncoder
+from affekt.scheme import Categories
 from affekt.train import TrainOptions, train
 
 LAYER = 3  # of 6 in Whisper base
 BATCH_SIZE = 512
 EPOCHS = 30
+LEARNING_RATE = 3e-3
 INVERSE_L2 = 0.003  # scikit-learn's C of the reference probe: penalty |w|^2 / (2 C n)
 
 Float32 = NDArray[np.float32]
@@ -55,6 +57,16 @@ class Heard:
     alone: Float32
     in_context: Float32
     fingerprints: dict[str, str]
+
+    def select(self, ids: Iterable[str]) -> "Heard":
+        """Keep some utterances, in the order given."""
+        chosen = self.corpus.select(ids)
+        rows = self.corpus.utterances.index.get_indexer(chosen.utterances.index)
+        return Heard(chosen, self.alone[rows], self.in_context[rows], self.fingerprints)
+
+    def relabel(self, labels: pd.DataFrame, scheme: Categories) -> "Heard":
+        """Teach other labels with the same recordings."""
+        return replace(self, corpus=self.corpus.relabel(labels, scheme))
 
 
 def frozen_encoder(upstream: str) -> WhisperEncoder:
@@ -104,22 +116,21 @@ def class_weights(target: Float32) -> Float32:
 
 
 def fit(
-    x: Float32,
-    target: Float32,
-    *,
-    l2: float,
-    seed: int,
-    epochs: int,
-    state: Path | None = None,
-    on_step: Callable[[int, int, float], None] | None = None,
+    heard: Sequence[Heard], *, l2: float, options: RunOptions, state: Path | None = None
 ) -> LinearHead:
-    """Fit a head to soft labels with class-balanced cross-entropy and an L2 penalty.
+    """Fit a head to the labels of corpora of one scheme, each utterance alone and in context.
+
+    Class-balanced soft cross-entropy; nothing but what is given is looked at.
 
     Args:
-        x: (n, n_layers, n_features).
-        target: (n, n_outputs).
+        heard: the training part.
         l2: penalty l2 / 2 * |weights|^2 beside the mean loss.
+        options: seed and epochs.
+        state: file that makes the training resumable.
     """
+    x = np.concatenate([part.alone for part in heard] + [part.in_context for part in heard])
+    once = np.concatenate([part.corpus.labels.to_numpy(np.float32) for part in heard])
+    target = np.concatenate([once, once])
     head = LinearHead(LinearHeadConfig(target.shape[1], x.shape[2], x.shape[1]))
     inputs = torch.from_numpy(x)
     head.standardise(inputs)
@@ -128,10 +139,10 @@ def fit(
         torch.from_numpy(target),
         torch.from_numpy(class_weights(target)),
         BATCH_SIZE,
-        seed,
+        options.seed,
     )
-    options = TrainOptions(epochs=epochs, learning_rate=3e-3, l2=l2, seed=seed)
-    train(head, batches, options, state=state, on_step=on_step)
+    how = TrainOptions(epochs=options.epochs, learning_rate=LEARNING_RATE, l2=l2, seed=options.seed)
+    train(head, batches, how, state=state)
     return head.eval()
 
 
@@ -141,6 +152,9 @@ def logits(head: LinearHead, x: Float32) -> NDArray[np.float64]:
         return np.asarray(head(torch.from_numpy(x)).double().numpy())
 
 
-def as_table(scores: NDArray[np.float64], index: pd.Index, labels: list[str]) -> pd.DataFrame:
-    """Turn logits into a table of predictions."""
-    return pd.DataFrame(softmax(scores), index=index, columns=labels)
+def probabilities(head: LinearHead, heard: Heard) -> pd.DataFrame:
+    """Predict utterances heard alone: a table with the columns of the corpus' own labels."""
+    table = heard.corpus.labels
+    return pd.DataFrame(
+        softmax(logits(head, heard.alone)), index=table.index, columns=table.columns
+    )

@@ -7,20 +7,18 @@ encoder: EMOVO .5782. CREMA-D here is labelled with the actors' intention.
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
-from affekt import plots
 from affekt.recipes.probe import (
     INVERSE_L2,
     Heard,
     RunOptions,
-    as_table,
     fit,
     frozen_encoder,
     hear,
-    logits,
+    probabilities,
 )
+from affekt.recipes.results import write
 from affekt.report import Report, evaluate
 from affekt.splits import Split, by_speaker, guard, leave_one_speaker_out
 
@@ -48,8 +46,7 @@ def cross_validate(
 ) -> Report:
     """Train on each fold's training part, predict its test part, report all of them together."""
     corpus = heard.corpus
-    target = corpus.labels.to_numpy(np.float32)
-    parts, folds, notes = [], [], set()
+    parts, folds, warnings = [], [], set()
     tell = options.progress("folds", len(splits))
     for split in splits:
         warning = guard(
@@ -58,18 +55,11 @@ def cross_validate(
             fingerprints=heard.fingerprints,
             allow_shared_speakers=options.allow_shared_speakers,
         )
-        notes |= {warning} if warning else set()
-        rows = corpus.utterances.index.get_indexer(pd.Index(split.train))
-        test = corpus.utterances.index.get_indexer(pd.Index(split.test))
-        head = fit(
-            np.concatenate([heard.alone[rows], heard.in_context[rows]]),
-            np.concatenate([target[rows], target[rows]]),
-            l2=1 / (INVERSE_L2 * len(rows)),
-            seed=options.seed,
-            epochs=options.epochs,
-        )
-        parts.append(as_table(logits(head, heard.alone[test]), pd.Index(split.test), corpus.scheme))
-        folds.append(pd.Series(split.name, index=pd.Index(split.test)))
+        warnings |= {warning} if warning else set()
+        l2 = 1 / (INVERSE_L2 * len(split.train))
+        head = fit([heard.select(split.train)], l2=l2, options=options)
+        parts.append(probabilities(head, heard.select(split.test)))
+        folds.append(pd.Series(split.name, index=parts[-1].index))
         tell(1)
     predictions = pd.concat(parts)
     report = evaluate(
@@ -77,11 +67,9 @@ def cross_validate(
         predictions,
         speakers=corpus.utterances["speaker"],
         folds=pd.concat(folds),
-        notes=tuple(sorted(notes)),
+        notes=tuple(sorted(warnings)),
         seed=options.seed,
     )
-    report.write(options.out, predictions=predictions)
-    plots.save(plots.confusion(report), options.out / "confusion.png")
-    row = report.results_row(f"{corpus.name}, {len(corpus.scheme)} classes", split_name, options.command)
-    (options.out / "results_row.md").write_text(row + "\n", "utf-8")
+    what = f"{corpus.name}, {len(corpus.scheme)} classes"
+    write(report, predictions, options.out, what, split_name, options)
     return report
