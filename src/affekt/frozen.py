@@ -165,7 +165,7 @@ def _compute_shard(
         mels.append(log_mel(np.concatenate(waveforms)[:longest]))
         borders = np.cumsum([0, *(waveform.size for waveform in waveforms)]) // FRAME_SAMPLES
         borders[-1] = -(-mels[-1].shape[1] // 2)
-        segments.append(np.maximum(borders[:-1], 0).tolist() + [int(borders[-1])])
+        segments.append([*np.maximum(borders[:-1], 0).tolist(), int(borders[-1])])
     pooled: list[Float32] = [np.empty(0, np.float32)] * len(shard)
     for rows in length_buckets([mel.shape[1] for mel in mels], MEL_FRAMES_PER_BATCH):
         x, mask = collate([mels[row] for row in rows])

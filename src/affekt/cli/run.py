@@ -26,6 +26,9 @@ def run(
     ] = Path("runs/store"),
     seed: int = 0,
     epochs: Annotated[int | None, typer.Option(help="default: the recipe's own")] = None,
+    layers: Annotated[
+        str, typer.Option(help="encoder layers to pool, such as 3 or 1,2,3: several are mixed")
+    ] = "3",
     allow_shared_speakers: Annotated[
         bool,
         typer.Option(help="do not refuse a split whose parts share speakers; the report says so"),
@@ -41,7 +44,7 @@ def run(
       affekt run ravdess_speaker_folds --corpus ravdess=../shared/corpora/ravdess --out runs/r
       affekt run speaker_folds --corpus toy=runs/toy --out runs/toy-folds
       affekt run affekt_base --corpus crema-d=ROOT --corpus ravdess=ROOT --corpus nemo=ROOT \\
-        --corpus tess=ROOT --corpus emovo=ROOT --corpus emodb=ROOT --corpus urdu=ROOT --out runs/base
+        --corpus tess=ROOT --corpus emovo=ROOT --corpus emodb=ROOT --corpus urdu=ROOT --out runs/b
     """  # noqa: D301
     from affekt.cli.progress import bars
     from affekt.corpora import CORPORA
@@ -70,8 +73,22 @@ def run(
             progress=progress,
             seed=seed,
             epochs=EPOCHS if epochs is None else epochs,
+            layers=_layers(layers),
             allow_shared_speakers=allow_shared_speakers,
         )
         RECIPES[recipe](options)
     for page in sorted(out.glob("**/report.md")):
         typer.echo(f"\n{page}\n\n{page.read_text('utf-8')}")
+
+
+def _layers(text: str) -> tuple[int, ...]:
+    """Read `1,2,3`."""
+    from affekt.exceptions import AffektError
+
+    try:
+        layers = tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError:
+        layers = ()
+    if not layers or layers[0] < 0:
+        raise AffektError(f"--layers {text}: give numbers from 0 up, such as 3 or 1,2,3")
+    return layers

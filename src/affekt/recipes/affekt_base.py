@@ -20,7 +20,7 @@ from affekt.harmonise import harmonise
 from affekt.metrics import expected_calibration_error, unweighted_average_recall
 from affekt.models import WhisperProbe, WhisperProbeConfig
 from affekt.recipes.card import card_of
-from affekt.recipes.probe import LAYER, Heard, RunOptions, fit, frozen_encoder, hear, logits
+from affekt.recipes.probe import Heard, RunOptions, fit, frozen_encoder, hear, logits
 from affekt.recipes.results import write_zero_shot
 from affekt.scheme import EKMAN_8
 from affekt.splits import by_speaker, guard
@@ -46,7 +46,7 @@ def main(options: RunOptions) -> None:
             f"affekt_base trains on two or more of {', '.join(TRAINED_ON)},"
             f" not on {', '.join(training)}"
         )
-    encoder = frozen_encoder(options.upstream)
+    encoder = frozen_encoder(options)
     heard = {name: hear(corpus, encoder, options) for name, corpus in options.corpora.items()}
     held_out = {name: _actors(heard[name], held_out=True) for name in training if name == "crema-d"}
     teaching = {
@@ -61,7 +61,7 @@ def main(options: RunOptions) -> None:
         list(taught.values()), l2=l2, options=options, state=options.out / "training.safetensors"
     )
     width, n_heads = encoder.config.width, encoder.config.n_heads
-    config = WhisperProbeConfig(len(EKMAN_8), (LAYER,), encoder.config.n_mels, width, n_heads)
+    config = WhisperProbeConfig(len(EKMAN_8), options.layers, encoder.config.n_mels, width, n_heads)
     model = WhisperProbe(config)
     model.encoder, model.head = encoder, head
     card = card_of(taught, best, temperature, calibration, HELD_OUT, ZERO_SHOT, options)

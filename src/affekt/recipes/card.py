@@ -43,7 +43,7 @@ def card_of(
         "version": __version__,
         "licence": "CC-BY-NC-SA-4.0",
         "labels": list(labels.columns),
-        "upstream": "openai/whisper-base (MIT): first 3 layers, weights rounded to 8 bits",
+        "upstream": f"{options.upstream_name} (MIT): weights rounded to 8 bits, layers {options.layers}",
         "corpora": corpora,
         "held_out_speakers": [f"crema-d/{actor}" for actor in held_out],
         "never_seen": list(never_seen),

@@ -21,7 +21,7 @@ from affekt.models.whisper import WhisperEncoder
 from affekt.scheme import Categories
 from affekt.train import TrainOptions, train
 
-LAYER = 3  # of 6 in Whisper base
+LAYERS = (3,)  # of 6 in Whisper base; several are mixed, with learned weights
 BATCH_SIZE = 512
 EPOCHS = 30
 LEARNING_RATE = 3e-3
@@ -43,7 +43,13 @@ class RunOptions:
     progress: Progress  # (what, total) -> told how many more are done
     seed: int = 0
     epochs: int = EPOCHS
+    layers: tuple[int, ...] = LAYERS
     allow_shared_speakers: bool = False
+
+    @property
+    def upstream_name(self) -> str:
+        """The encoder's name without the place it lies in."""
+        return Path(self.upstream).name
 
 
 @dataclass(frozen=True)
@@ -69,9 +75,9 @@ class Heard:
         return replace(self, corpus=self.corpus.relabel(labels, scheme))
 
 
-def frozen_encoder(upstream: str) -> WhisperEncoder:
+def frozen_encoder(options: RunOptions) -> WhisperEncoder:
     """Load the first layers and round them to 8 bits: every recipe hears what ships."""
-    encoder = load_whisper_encoder(upstream, LAYER)
+    encoder = load_whisper_encoder(options.upstream, max(options.layers))
     round_weights(encoder)
     return encoder
 
@@ -90,7 +96,7 @@ def hear(corpus: Corpus, encoder: WhisperEncoder, options: RunOptions) -> Heard:
         return statistics(
             usable,
             encoder,
-            (LAYER,),
+            options.layers,
             store=options.store,
             in_context=in_context,
             on_utterances=tell,

@@ -28,6 +28,6 @@ def main(options: RunOptions) -> Report:
     (corpus,) = options.corpora.values()
     if corpus.name != "ravdess":
         raise CorpusError(f"ravdess_speaker_folds needs ravdess=ROOT, not {corpus.name}")
-    heard = hear(corpus, frozen_encoder(options.upstream), options)
+    heard = hear(corpus, frozen_encoder(options), options)
     splits = from_groups(heard.corpus.utterances, FOLDS)
     return cross_validate(heard, splits, "EmoBox, 6 folds of 4 actors", options)

@@ -30,7 +30,7 @@ N_FOLDS = 5
 def main(options: RunOptions) -> Report:
     """Run on the one corpus given and write report, predictions and picture."""
     (corpus,) = options.corpora.values()
-    heard = hear(corpus, frozen_encoder(options.upstream), options)
+    heard = hear(corpus, frozen_encoder(options), options)
     table = heard.corpus.utterances
     if table["speaker"].nunique() <= MOST_LEFT_OUT:
         splits = leave_one_speaker_out(table)
