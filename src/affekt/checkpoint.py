@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from affekt.atomic import replacing
 from affekt.exceptions import CheckpointError
 from affekt.models import MODELS
-from affekt.models.whisper import WhisperConfig, WhisperEncoder
+from affekt.models.whisper import MAX_LAYERS, WhisperConfig, WhisperEncoder
+
+Module = TypeVar("Module", bound=nn.Module)
 
 FORMAT = "affekt-checkpoint/1"
 WHISPER_SETTINGS = ("num_mel_bins", "d_model", "encoder_attention_heads", "encoder_layers")
@@ -41,7 +43,7 @@ def save(folder: str | Path, model: nn.Module, card: Mapping[str, Any]) -> None:
     weights = {name: value.contiguous() for name, value in model.state_dict().items()}
     with replacing(folder / "model.safetensors") as temporary:
         save_file(weights, temporary)
-        digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
+        digest = _sha256(temporary)
     whole = {
         "format": FORMAT,
         "model": names[0],
@@ -64,16 +66,13 @@ def load(folder: str | Path) -> tuple[nn.Module, dict[str, Any]]:
     """
     folder = Path(folder)
     card = read_card(folder)
-    model = _build(folder, card)
+    build = _builder(folder / "card.json", card)
     path = folder / "model.safetensors"
     if not path.is_file():
         raise CheckpointError(
             f"{path}: no such file; a checkpoint has card.json and model.safetensors"
         )
-    if hashlib.sha256(path.read_bytes()).hexdigest() != card.get("sha256"):
-        raise CheckpointError(f"{path}: damaged or not the file its card.json was written for")
-    load_weights(model, _read(path), path)
-    return model.eval(), card
+    return _filled(build, _read(path, card.get("sha256")), path).eval(), card
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -85,12 +84,15 @@ def read_card(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: larger than {MAX_CARD_BYTES} bytes; not a card")
     try:
         card = json.loads(path.read_text("utf-8"))
-    except (ValueError, OSError) as problem:
+    except (ValueError, OSError, RecursionError) as problem:
         raise CheckpointError(f"{path}: not readable as JSON ({problem})") from None
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         raise CheckpointError(f"{path}: not an Affekt card of format {FORMAT}")
+    if not isinstance(card.get("sha256"), str):
+        raise CheckpointError(f"{path}: the sha256 of model.safetensors is missing")
     labels = card.get("labels")
-    if not isinstance(labels, list) or not labels or len(set(map(str, labels))) != len(labels):
+    names = [n for n in labels if isinstance(n, str) and n] if isinstance(labels, list) else []
+    if not names or names != labels or len(set(names)) < len(names):
         raise CheckpointError(f"{path}: `labels` must be a list of different names")
     return card
 
@@ -98,6 +100,16 @@ def read_card(folder: Path) -> dict[str, Any]:
 def load_weights(model: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
     """Put tensors into a model if every name and shape agrees."""
     expected = model.state_dict()
+    _compare(expected, weights, path)
+    values = {name: value.to(expected[name].dtype) for name, value in weights.items()}
+    for name, value in values.items():
+        if not torch.isfinite(value).all():
+            raise CheckpointError(f"{path}: {name} holds values that are not finite")
+    model.load_state_dict(values)
+
+
+def _compare(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse tensors whose names, shapes or kind of number are not those expected."""
     missing = sorted(expected.keys() - weights.keys())
     extra = sorted(weights.keys() - expected.keys())
     if missing or extra:
@@ -107,9 +119,28 @@ def load_weights(model: nn.Module, weights: dict[str, Tensor], path: Path) -> No
             raise CheckpointError(
                 f"{path}: {name} has shape {tuple(value.shape)}, not {tuple(expected[name].shape)}"
             )
-        if not torch.isfinite(value).all():
-            raise CheckpointError(f"{path}: {name} holds values that are not finite")
-    model.load_state_dict({name: value.to(expected[name].dtype) for name, value in weights.items()})
+        if value.is_floating_point() != expected[name].is_floating_point():
+            raise CheckpointError(f"{path}: {name} holds {value.dtype}, not what its name says")
+
+
+def _filled(build: Callable[[], Module], weights: dict[str, Tensor], path: Path) -> Module:
+    """Build a network around weights that are at hand.
+
+    First without memory for its own, so that settings which do not fit the file cost nothing,
+    however large they are.
+    """
+    try:
+        with torch.device("meta"):
+            _compare(build().state_dict(), weights, path)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as problem:
+        if isinstance(problem, CheckpointError):
+            raise
+        raise CheckpointError(
+            f"{path}: the settings beside it make no network ({_first_line(problem)})"
+        ) from None
+    model = build()
+    load_weights(model, weights, path)
+    return model
 
 
 def load_whisper_encoder(source: str | Path, n_layers: int | None = None) -> WhisperEncoder:
@@ -127,73 +158,95 @@ def load_whisper_encoder(source: str | Path, n_layers: int | None = None) -> Whi
     if (folder / "encoder.safetensors").is_file():
         config, weights = _read_whisper_folder(folder)
     else:
-        config, weights = _read_whisper_hub(str(source))
-    depth = config["encoder_layers"] if n_layers is None else n_layers
-    if not 0 <= depth <= config["encoder_layers"]:
-        raise CheckpointError(f"{source}: has {config['encoder_layers']} layers, not {depth}")
-    encoder = WhisperEncoder(
-        WhisperConfig(
-            config["num_mel_bins"], config["d_model"], config["encoder_attention_heads"], depth
-        )
-    )
-    wanted = encoder.state_dict().keys()
-    load_weights(encoder, {k: v for k, v in weights.items() if k in wanted}, folder)
-    return encoder.eval()
+        config, weights = _read_whisper_model(str(source))
+    for name in WHISPER_SETTINGS:
+        if type(config.get(name)) is not int or config[name] < 1:
+            raise CheckpointError(f"{source}: not a Whisper configuration: no {name}, 1 or more")
+    n_mels, width, n_heads, deepest = (int(config[name]) for name in WHISPER_SETTINGS)
+    depth = deepest if n_layers is None else n_layers
+    if not 0 <= depth <= deepest:
+        raise CheckpointError(f"{source}: has {deepest} layers, not {depth}")
+    beyond = tuple(f"layers.{number}." for number in range(depth, min(deepest, MAX_LAYERS)))
+    weights = {
+        name: value
+        for name, value in weights.items()
+        if not name.startswith(("layer_norm.", *beyond))
+    }
+
+    def build() -> WhisperEncoder:
+        return WhisperEncoder(WhisperConfig(n_mels, width, n_heads, depth))
+
+    return _filled(build, weights, folder).eval()
 
 
 def _read_whisper_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     path = folder / "config.json"
     try:
         config = json.loads(path.read_text("utf-8"))
-        return {name: config[name] for name in WHISPER_SETTINGS}, _read(
-            folder / "encoder.safetensors"
-        )
-    except (OSError, ValueError, TypeError, KeyError) as problem:
-        raise CheckpointError(f"{path}: not a Whisper configuration ({problem!r})") from None
+    except (OSError, ValueError, RecursionError) as problem:
+        raise CheckpointError(f"{path}: not readable as JSON ({problem})") from None
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{path}: not a Whisper configuration")
+    return config, _read(folder / "encoder.safetensors")
 
 
-def _read_whisper_hub(name: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def _read_whisper_model(name: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Let transformers read a whole model, from a folder or from the hub."""
+    remedy = "give a folder with config.json and encoder.safetensors or model.safetensors"
+    if name.startswith((".", "/", "~")) and not Path(name).is_dir():
+        raise CheckpointError(f"{name}: no such folder; {remedy}")
     try:
         from transformers import WhisperModel
     except ImportError:
         raise CheckpointError(
-            f"{name}: no such folder; for models of the hub: pip install 'affekt[whisper]'"
+            f"{name}: needs transformers: pip install 'affekt[whisper]'; or {remedy}"
         ) from None
     try:
-        whole = WhisperModel.from_pretrained(name, use_safetensors=True)
-    except (OSError, ValueError) as problem:
-        reason = str(problem).splitlines()[0]
+        loaded: Any = WhisperModel.from_pretrained(
+            name, use_safetensors=True, output_loading_info=True
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as problem:
         raise CheckpointError(
-            f"{name}: neither a local folder nor a model that can be fetched ({reason}); "
-            "give a folder with config.json and encoder.safetensors or model.safetensors"
+            f"{name}: neither a folder that holds a Whisper model nor one that can be fetched"
+            f" ({_first_line(problem)}); {remedy}"
         ) from None
+    whole, found = loaded
+    absent = sorted(key for key in found["missing_keys"] if key.startswith("encoder."))
+    if absent:  # transformers would have filled them with random numbers
+        raise CheckpointError(f"{name}: holds no whole Whisper encoder, {absent[0]} is missing")
     return whole.config.to_dict(), dict(whole.encoder.state_dict())
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def _first_line(problem: Exception) -> str:
+    return (str(problem).splitlines() or [type(problem).__name__])[0]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
     try:
+        if sha256 is not None and _sha256(path) != sha256:
+            raise CheckpointError(f"{path}: damaged or not the file its card.json was written for")
         return load_file(path)
     except (SafetensorError, OSError) as problem:
         raise CheckpointError(f"{path}: not readable as safetensors ({problem})") from None
 
 
-def _build(folder: Path, card: Mapping[str, Any]) -> nn.Module:
-    """Build the model a card names, refusing names and settings that are not ours."""
-    path = folder / "card.json"
+def _builder(path: Path, card: Mapping[str, Any]) -> Callable[[], nn.Module]:
+    """Give what builds the model a card names, refusing names and settings that are not ours."""
     name, config = card.get("model"), card.get("config")
-    if name not in MODELS or not isinstance(config, dict):
+    if not isinstance(name, str) or name not in MODELS or not isinstance(config, dict):
         raise CheckpointError(f"{path}: model {name!r} is not one of {', '.join(MODELS)}")
     config_class, module_class = MODELS[name]
     known = {field.name for field in fields(config_class)}
     if not config.keys() <= known:
         raise CheckpointError(f"{path}: unknown settings {sorted(config.keys() - known)} of {name}")
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
-    try:
-        model: nn.Module = module_class(config_class(**values))
-    except (TypeError, ValueError, RuntimeError) as problem:
-        raise CheckpointError(f"{path}: settings do not make a {name} ({problem})") from None
     if config.get("n_outputs") != len(card["labels"]):
         raise CheckpointError(
             f"{path}: {len(card['labels'])} labels for {config.get('n_outputs')} outputs"
         )
-    return model
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+    return lambda: module_class(config_class(**values))

@@ -14,18 +14,22 @@ from typing import Any
 
 import numpy as np
 import onnx
+import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from affekt.atomic import replacing
+from affekt.exceptions import CheckpointError
 from affekt.models import WhisperProbe
 from affekt.models.pooling import VARIANCE_FLOOR
 from affekt.models.rounding import int8
-from affekt.models.whisper import Block
+from affekt.models.whisper import MAX_FRAMES, Block, sinusoids
 
 FORMAT = "affekt-recognizer/1"
 OPSET = 20  # Gelu came with it
+POSITION_ERROR = 2**-11 + 1e-4  # published positions are rounded to half precision; sin differs
 IR_VERSION = 10  # what onnxruntime reads since 1.18
 
 
@@ -57,15 +61,23 @@ class Graph:
 
 
 def write_onnx(model: WhisperProbe, folder: str | Path, card: Mapping[str, Any]) -> None:
-    """Write `model.onnx` and `card.json`: a folder that `affekt.load` takes.
+    """Write `model.onnx`, `card.json` and `head.safetensors`: a folder that `affekt.load` takes.
 
-    Inputs `log_mel` (1, n_mels, n_mel_frames) and `segments` (n_segments, 2), start and end in
-    frames of 20 ms; output `logits` (n_segments, n_labels), before the temperature.
+    The head alone is enough to rebuild the network in torch, given the upstream encoder.
+
+    Inputs `log_mel` (1, n_mels, n_mel_frames), n_mel_frames even and at most 3000, and `segments`
+    (n_segments, 2), start and end in frames of 20 ms, none empty; output `logits` (n_segments,
+    n_labels), before the temperature.
+
+    Raises:
+        CheckpointError: weights that are not rounded, or positions that are not Whisper's.
     """
     folder = Path(folder)
     data = build(model).SerializeToString()
     with replacing(folder / "model.onnx") as temporary:
         temporary.write_bytes(data)
+    with replacing(folder / "head.safetensors") as temporary:
+        save_file({k: v.contiguous() for k, v in model.head.state_dict().items()}, temporary)
     whole = {"format": FORMAT, **card, "sha256": hashlib.sha256(data).hexdigest()}
     with replacing(folder / "card.json") as temporary:
         temporary.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", "utf-8")
@@ -103,6 +115,8 @@ def _weight(graph: Graph, weight: Tensor, transpose: bool) -> str:
     """Store a weight as int8; a cast and a product restore it, which a runtime folds on loading."""
     levels, step = int8(weight)
     shape = (-1, *[1] * (weight.ndim - 1))
+    if not torch.allclose(levels * step.view(shape), weight, rtol=1e-5, atol=0):
+        raise CheckpointError("weights are off the grid of 8 bits: call round_weights, then train")
     values, steps = levels.numpy(), step.numpy().reshape(shape)
     if transpose:
         values, steps = values.T, steps.T
@@ -136,14 +150,17 @@ def _convolution(graph: Graph, x: str, layer: nn.Conv1d) -> str:
 def _encoder(graph: Graph, model: WhisperProbe) -> list[str]:
     """The stem with its positions, then the blocks: names of all states, (1, n_frames, width)."""
     encoder = model.encoder
+    positions = sinusoids(MAX_FRAMES, model.config.width)
+    if (encoder.embed_positions.weight - positions).abs().max() > POSITION_ERROR:
+        raise CheckpointError("positions are not Whisper's sinusoids: they cannot be exported")
     x = _convolution(graph, _convolution(graph, "log_mel", encoder.conv1), encoder.conv2)
     x = graph.op("Transpose", x, perm=[0, 2, 1])
     half = model.config.width // 2
     rates = np.exp(-math.log(10_000) / (half - 1) * np.arange(half)).astype(np.float32)
     frame = graph.op("Cast", _frames(graph, x), to=TensorProto.FLOAT)
     angles = graph.op("Mul", graph.op("Unsqueeze", frame, _ints(1)), rates[None])
-    positions = graph.op("Concat", graph.op("Sin", angles), graph.op("Cos", angles), axis=-1)
-    states = [graph.op("Add", x, positions)]
+    computed = graph.op("Concat", graph.op("Sin", angles), graph.op("Cos", angles), axis=-1)
+    states = [graph.op("Add", x, computed)]
     for block in encoder.layers:
         states.append(_block(graph, states[-1], block))
     return states

@@ -14,15 +14,15 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
-from torch import nn
 
 from affekt import audio
 from affekt.atomic import replacing
 from affekt.batches import collate, length_buckets
 from affekt.corpus import Corpus
+from affekt.exceptions import CorpusError
 from affekt.features.logmel import log_mel
 from affekt.models.pooling import mean_std
-from affekt.models.whisper import WhisperEncoder
+from affekt.models.whisper import MAX_FRAMES, WhisperEncoder
 
 UTTERANCES_PER_SHARD = 400
 MEL_FRAMES_PER_BATCH = 3000  # one 30 s window's worth, padding included
@@ -70,6 +70,7 @@ def statistics(
 
     Raises:
         AudioError: a recording cannot be decoded.
+        CorpusError: recordings are much longer than the table says.
     """
     plan = _by_speaker(corpus, seed) if in_context else [[u] for u in corpus.utterances.index]
     folder = store / f"{corpus.name}-{_key(corpus, encoder, layers, plan)}"
@@ -102,9 +103,12 @@ def statistics(
 def _by_speaker(corpus: Corpus, seed: int) -> Plan:
     """Put utterances of one speaker behind each other, in random order, up to 30 s a sequence."""
     rng = np.random.default_rng(seed)
-    durations = corpus.with_durations().utterances["duration"].clip(upper=MAX_SECONDS)
+    table = corpus.with_durations().utterances
+    durations = table["duration"].fillna(MAX_SECONDS).clip(upper=MAX_SECONDS)
+    # whose voice is unknown is heard alone
+    speakers = table["speaker"].fillna(table.index.to_series())
     plan: Plan = []
-    for _, spoken in durations.groupby(corpus.utterances["speaker"], sort=True):
+    for _, spoken in durations.groupby(speakers, sort=True):
         filled = MAX_SECONDS
         for utterance in rng.permutation(spoken.index.to_numpy()):
             if filled + spoken[utterance] > MAX_SECONDS:
@@ -128,9 +132,10 @@ def _shards(plan: Plan) -> list[Plan]:
     return shards
 
 
-def _key(corpus: Corpus, encoder: nn.Module, layers: Sequence[int], plan: Plan) -> str:
+def _key(corpus: Corpus, encoder: WhisperEncoder, layers: Sequence[int], plan: Plan) -> str:
     """Hash what the results depend on: weights, layers, plan, each file's place, size and time."""
-    digest = hashlib.sha256(repr((UTTERANCES_PER_SHARD, tuple(layers), plan)).encode())
+    settings = (UTTERANCES_PER_SHARD, encoder.config, tuple(layers), plan)
+    digest = hashlib.sha256(repr(settings).encode())
     for name, value in encoder.state_dict().items():
         digest.update(name.encode() + value.numpy().tobytes())
     table = corpus.utterances
@@ -161,11 +166,15 @@ def _compute_shard(
         waveforms = [_waveform(corpus, utterance) for utterance in sequence]
         hashes += [bytes.fromhex(audio.fingerprint(waveform)) for waveform in waveforms]
         seconds += [waveform.size / audio.SAMPLE_RATE for waveform in waveforms]
-        longest = int(MAX_SECONDS * audio.SAMPLE_RATE)
-        mels.append(log_mel(np.concatenate(waveforms)[:longest]))
-        borders = np.cumsum([0, *(waveform.size for waveform in waveforms)]) // FRAME_SAMPLES
-        borders[-1] = -(-mels[-1].shape[1] // 2)
-        segments.append([*np.maximum(borders[:-1], 0).tolist(), int(borders[-1])])
+        sound = np.concatenate(waveforms)[: int(MAX_SECONDS * audio.SAMPLE_RATE)]
+        # silence fills the last frame of the encoder, as it will when a recogniser listens
+        mels.append(log_mel(np.pad(sound, (0, -sound.size % FRAME_SAMPLES))))
+        segments.append(_borders([waveform.size for waveform in waveforms]))
+        if segments[-1][-2] >= MAX_FRAMES:
+            raise CorpusError(
+                f"{corpus.root}: {', '.join(sequence)} last longer than the table's `duration`"
+                " says; correct it, or leave it empty"
+            )
     pooled: list[Float32] = [np.empty(0, np.float32)] * len(shard)
     for rows in length_buckets([mel.shape[1] for mel in mels], MEL_FRAMES_PER_BATCH):
         x, mask = collate([mels[row] for row in rows])
@@ -182,11 +191,22 @@ def _compute_shard(
     }
 
 
+def _borders(sizes: Sequence[int]) -> list[int]:
+    """Where utterances behind each other begin, and the last one ends, in encoder frames.
+
+    A frame that two share belongs to the second; what ends within a frame takes all of it.
+    """
+    samples = np.cumsum([0, *sizes])
+    borders = [*(samples[:-1] // FRAME_SAMPLES), -(-samples[-1] // FRAME_SAMPLES)]
+    return [int(border) for border in borders]
+
+
 def _segment_mask(borders: Sequence[int], n_frames: int) -> torch.Tensor:
-    """Frames between neighbouring borders, (1, len(borders) - 1, n_frames)."""
+    """Frames between neighbouring borders, one at least, (1, len(borders) - 1, n_frames)."""
     frame = torch.arange(n_frames)
     limits = torch.tensor(borders)
-    return ((frame >= limits[:-1, None]) & (frame < limits[1:, None]))[None]
+    first = limits[:-1, None]
+    return ((frame >= first) & (frame < torch.maximum(limits[1:, None], first + 1)))[None]
 
 
 def _waveform(corpus: Corpus, utterance: str) -> Float32:

@@ -24,6 +24,8 @@ from affekt.batches import Batch
 from affekt.exceptions import CheckpointError
 from affekt.losses import soft_cross_entropy
 
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
 
 class Batches(Protocol):
     """What the loop asks of its data: a length, and the same batches for the same epoch."""
@@ -45,7 +47,7 @@ class TrainOptions:
     l2: float = 0.0
     warmup: float = 0.05  # share of all steps
     seed: int = 0
-    precision: str = "no"  # accelerate's mixed precision: "no", "bf16", "fp16"
+    precision: str = "float32"  # of the model's arithmetic; weights are float32 always
     save_every: int = 200  # steps between two states on disk
 
 
@@ -90,35 +92,36 @@ def train(
     Raises:
         CheckpointError: `state` is damaged or belongs to another model, data or options.
     """
-    accelerator = Accelerator(mixed_precision=options.precision)
+    accelerator = Accelerator()
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=1.0, weight_decay=options.weight_decay)
     n_steps = options.epochs * len(batches)
+    identity = "" if state is None else _identity(model, batches, options)
     done = 0
     if state is not None and state.exists():
-        done = _restore(state, model, optimizer, _identity(model, batches, options))
-    model, optimizer = accelerator.prepare(model, optimizer)
-    model.train()
+        done = _restore(state, model, optimizer, identity)
+    home = parameters[0].device
+    network, optimizer = accelerator.prepare(model.to(accelerator.device), optimizer)
+    network.train()
     resumed_from, losses, step = done, [], 0
     for epoch in range(options.epochs):
-        total = 0.0
         if step + len(batches) <= done:
             step += len(batches)
             continue
+        ran = []
         for batch in batches.epoch(epoch):
             step += 1
             if step <= done:
                 continue
-            loss = _step(model, batch, optimizer, accelerator, options, step - 1, n_steps)
-            total += loss
+            ran.append(_step(network, batch, optimizer, accelerator, options, step - 1, n_steps))
             if on_step is not None:
-                on_step(step, n_steps, loss)
+                on_step(step, n_steps, ran[-1])
             if state is not None and (step % options.save_every == 0 or step == n_steps):
                 accelerator.wait_for_everyone()
                 if accelerator.is_main_process:
-                    bare = accelerator.unwrap_model(model)
-                    _save(state, bare, optimizer, step, _identity(bare, batches, options))
-        losses.append(total / len(batches))
+                    _save(state, model, optimizer, step, identity)
+        losses.append(sum(ran) / len(ran))
+    model.to(home)
     return Trained(tuple(losses), resumed_from)
 
 
@@ -131,17 +134,24 @@ def _step(
     step: int,
     n_steps: int,
 ) -> float:
-    """One step; in several processes each takes its own rows of the same batch."""
+    """One step; in several processes each takes its own rows of the same batch.
+
+    There gradients are averaged, so each process weighs its rows as a share of the whole batch.
+    """
     torch.manual_seed(options.seed * 1_000_003 + step)  # dropout and the like: a pure function
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(step, n_steps, options)
     mine = slice(accelerator.process_index, None, accelerator.num_processes)
     device = accelerator.device
     mask = None if batch.mask is None else batch.mask[mine].to(device)
-    with accelerator.autocast():
+    dtype = PRECISIONS[options.precision]
+    with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
         logits = model(batch.x[mine].to(device), mask)
     loss = soft_cross_entropy(
-        logits.float(), batch.target[mine].to(device), batch.weight[mine].to(device)
+        logits.float(),
+        batch.target[mine].to(device),
+        batch.weight[mine].to(device),
+        total=float(batch.weight.sum()) / accelerator.num_processes,
     )
     if options.l2:
         matrices = (p for p in model.parameters() if p.requires_grad and p.ndim > 1)
@@ -154,7 +164,8 @@ def _step(
 
 def _identity(model: nn.Module, batches: Batches, options: TrainOptions) -> str:
     """Hash what must agree before a state may go on: shapes, options, and the first batch."""
-    digest = hashlib.sha256(json.dumps(asdict(options), sort_keys=True).encode())
+    trained = [name for name, p in model.named_parameters() if p.requires_grad]
+    digest = hashlib.sha256(json.dumps([asdict(options), trained], sort_keys=True).encode())
     for name, value in model.state_dict().items():
         digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
     first = next(iter(batches.epoch(0)))

@@ -24,8 +24,8 @@ def run(
     store: Annotated[
         Path, typer.Option(help="where the encoder's statistics are kept between runs")
     ] = Path("runs/store"),
-    seed: int = 0,
-    epochs: Annotated[int | None, typer.Option(help="default: the recipe's own")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    epochs: Annotated[int | None, typer.Option(min=1, help="default: the recipe's own")] = None,
     layers: Annotated[
         str, typer.Option(help="encoder layers to pool, such as 3 or 1,2,3: several are mixed")
     ] = "3",
@@ -61,8 +61,14 @@ def run(
             raise CorpusError(
                 f"--corpus {pair}: give NAME=ROOT with a name of {', '.join(CORPORA)}"
             )
+        if name in corpora:
+            raise CorpusError(f"--corpus {pair}: {name} is given twice")
         corpora[name] = CORPORA[name].load(root)
-    out.mkdir(parents=True, exist_ok=True)
+    for option, folder in (("--out", out), ("--store", store)):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise AffektError(f"{option} {folder}: no folder can be made ({problem})") from None
     with bars() as progress:
         options = RunOptions(
             corpora=corpora,

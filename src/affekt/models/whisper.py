@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 MAX_FRAMES = 1500  # 30 s * 50 encoder frames/s, of 20 ms each
 MEL_FRAMES_PER_FRAME = 2  # the second convolution has stride 2: 10 ms -> 20 ms
+MAX_LAYERS = 64  # twice those of the largest Whisper: a card that asks for more is damaged
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,12 @@ class WhisperConfig:
     width: int = 512
     n_heads: int = 8
     n_layers: int = 3
+
+    def __post_init__(self) -> None:
+        if self.n_heads < 1 or self.width < 4 or self.width % 2 or self.width % self.n_heads:
+            raise ValueError(f"width {self.width} cannot be shared by {self.n_heads} heads")
+        if not 0 <= self.n_layers <= MAX_LAYERS:
+            raise ValueError(f"{self.n_layers} layers: there can be 0 to {MAX_LAYERS}")
 
 
 def sinusoids(length: int, width: int) -> Tensor:
@@ -80,32 +87,36 @@ class WhisperEncoder(nn.Module):
     def __init__(self, config: WhisperConfig) -> None:
         super().__init__()
         self.config = config
-        self.positions: Tensor
         self.conv1 = nn.Conv1d(config.n_mels, config.width, kernel_size=3, padding=1)
         self.conv2 = nn.Conv1d(config.width, config.width, kernel_size=3, stride=2, padding=1)
         self.layers = nn.ModuleList(Block(config) for _ in range(config.n_layers))
-        self.register_buffer("positions", sinusoids(MAX_FRAMES, config.width), persistent=False)
+        # fixed, yet part of a checkpoint: published ones hold it rounded to half precision
+        self.embed_positions = nn.Embedding(MAX_FRAMES, config.width)
+        positions = sinusoids(MAX_FRAMES, config.width)
+        self.embed_positions.weight = nn.Parameter(positions, requires_grad=False)
 
     def stem(self, log_mel: Tensor, mask: Tensor | None = None) -> Tensor:
         """Give what the first block sees: (batch, n_frames, width), n_frames = ceil(mel / 2).
 
         Args:
-            log_mel: (batch, n_mels, n_mel_frames), n_mel_frames <= 3000.
+            log_mel: (batch, n_mels, n_mel_frames), n_mel_frames <= 3000; behind an odd number
+                of frames stands a zero, as it does in a batch.
             mask: (batch, n_frames) of 20 ms frames, True = valid; None = all valid.
         """
         if log_mel.shape[-1] > MEL_FRAMES_PER_FRAME * MAX_FRAMES:
             raise ValueError(
                 f"{log_mel.shape[-1]} mel frames: the encoder sees 3000 (30 s) at most"
             )
+        log_mel = F.pad(log_mel, (0, log_mel.shape[-1] % MEL_FRAMES_PER_FRAME))
         keep = None
         if mask is not None:
-            keep = mask.repeat_interleave(MEL_FRAMES_PER_FRAME, 1)[:, None, : log_mel.shape[-1]]
+            keep = mask.repeat_interleave(MEL_FRAMES_PER_FRAME, 1)[:, None]
             log_mel = log_mel * keep
         x = F.gelu(self.conv1(log_mel))
         if keep is not None:
             x = x * keep
         x = F.gelu(self.conv2(x)).transpose(1, 2)
-        return x + self.positions[: x.shape[1]].to(x.dtype)
+        return x + self.embed_positions.weight[: x.shape[1]].to(x.dtype)
 
     def forward(self, log_mel: Tensor, mask: Tensor | None = None) -> list[Tensor]:
         """Give the stem's output and every block's: n_layers + 1 of (batch, n_frames, width)."""

@@ -20,6 +20,10 @@ class WhisperProbeConfig:
     width: int = 512
     n_heads: int = 8
 
+    def __post_init__(self) -> None:
+        if not self.layers or min(self.layers) < 0:
+            raise ValueError(f"layers {self.layers}: give one or more, from 0 up")
+
     def encoder(self) -> WhisperConfig:
         """Give the encoder that reaches just as deep as the deepest layer asked for."""
         return WhisperConfig(self.n_mels, self.width, self.n_heads, n_layers=max(self.layers))

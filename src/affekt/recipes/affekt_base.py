@@ -47,7 +47,10 @@ def main(options: RunOptions) -> None:
             f" not on {', '.join(training)}"
         )
     encoder = frozen_encoder(options)
-    heard = {name: hear(corpus, encoder, options) for name, corpus in options.corpora.items()}
+    heard = {
+        name: hear(corpus, encoder, options, in_context=True)
+        for name, corpus in options.corpora.items()
+    }
     held_out = {name: _actors(heard[name], held_out=True) for name in training if name == "crema-d"}
     teaching = {
         target: {name: _teach(_actors(heard[name]), target) for name in training}

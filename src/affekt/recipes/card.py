@@ -43,7 +43,12 @@ def card_of(
         "version": __version__,
         "licence": "CC-BY-NC-SA-4.0",
         "labels": list(labels.columns),
-        "upstream": f"{options.upstream_name} (MIT): weights rounded to 8 bits, layers {options.layers}",
+        "upstream": {
+            "name": options.upstream_name,
+            "licence": "MIT",
+            "layers": options.layers,
+            "weights": "rounded to 8 bits before training",
+        },
         "corpora": corpora,
         "held_out_speakers": [f"crema-d/{actor}" for actor in held_out],
         "never_seen": list(never_seen),

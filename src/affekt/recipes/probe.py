@@ -56,7 +56,8 @@ class RunOptions:
 class Heard:
     """A corpus as the encoder heard it: each utterance alone, and among others of its speaker.
 
-    `alone` and `in_context`: (n, n_layers, n_features), in the order of the corpus' table.
+    `alone` and `in_context`: (n, n_layers, n_features), in the order of the corpus' table;
+    `in_context` has no rows where a recipe does not ask for it.
     """
 
     corpus: Corpus
@@ -68,7 +69,8 @@ class Heard:
         """Keep some utterances, in the order given."""
         chosen = self.corpus.select(ids)
         rows = self.corpus.utterances.index.get_indexer(chosen.utterances.index)
-        return Heard(chosen, self.alone[rows], self.in_context[rows], self.fingerprints)
+        in_context = self.in_context[rows] if len(self.in_context) else self.in_context
+        return Heard(chosen, self.alone[rows], in_context, self.fingerprints)
 
     def relabel(self, labels: pd.DataFrame, scheme: Categories) -> "Heard":
         """Teach other labels with the same recordings."""
@@ -82,7 +84,9 @@ def frozen_encoder(options: RunOptions) -> WhisperEncoder:
     return encoder
 
 
-def hear(corpus: Corpus, encoder: WhisperEncoder, options: RunOptions) -> Heard:
+def hear(
+    corpus: Corpus, encoder: WhisperEncoder, options: RunOptions, *, in_context: bool
+) -> Heard:
     """Compute, or read from the store, what the encoder says of a corpus' usable utterances."""
     usable = corpus
     if "excluded" in corpus.utterances:
@@ -102,8 +106,9 @@ def hear(corpus: Corpus, encoder: WhisperEncoder, options: RunOptions) -> Heard:
             on_utterances=tell,
         )
 
-    alone, in_context = passes(False), passes(True)
-    return Heard(usable, alone.values, in_context.values, alone.fingerprints)
+    alone = passes(False)
+    context = passes(True).values if in_context else alone.values[:0]
+    return Heard(usable, alone.values, context, alone.fingerprints)
 
 
 def class_weights(target: Float32) -> Float32:
@@ -124,7 +129,7 @@ def class_weights(target: Float32) -> Float32:
 def fit(
     heard: Sequence[Heard], *, l2: float, options: RunOptions, state: Path | None = None
 ) -> LinearHead:
-    """Fit a head to the labels of corpora of one scheme, each utterance alone and in context.
+    """Fit a head to the labels of corpora of one scheme, each utterance as it was heard.
 
     Class-balanced soft cross-entropy; nothing but what is given is looked at.
 
@@ -136,7 +141,7 @@ def fit(
     """
     x = np.concatenate([part.alone for part in heard] + [part.in_context for part in heard])
     once = np.concatenate([part.corpus.labels.to_numpy(np.float32) for part in heard])
-    target = np.concatenate([once, once])
+    target = np.concatenate([once, once]) if len(x) > len(once) else once
     head = LinearHead(LinearHeadConfig(target.shape[1], x.shape[2], x.shape[1]))
     inputs = torch.from_numpy(x)
     head.standardise(inputs)

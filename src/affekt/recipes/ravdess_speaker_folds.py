@@ -1,13 +1,13 @@
 """RAVDESS, 8 classes, on EmoBox's six folds of four actors (Ma et al. 2024, arXiv:2406.07162).
 
 The probe: mean and standard deviation of the third layer of Whisper base, one linear map. It
-differs from EmoBox's in that the encoder is not padded to 30 s, its weights are rounded to 8
-bits, and training hears each clip also among others of its speaker.
+differs from EmoBox's in that the encoder is not padded to 30 s and its weights are rounded to 8
+bits.
 """
 
 from affekt.exceptions import CorpusError
 from affekt.recipes.probe import RunOptions, frozen_encoder, hear
-from affekt.recipes.speaker_folds import cross_validate
+from affekt.recipes.speaker_folds import cross_validate, only_corpus
 from affekt.report import Report
 from affekt.splits import from_groups
 
@@ -25,9 +25,9 @@ FOLDS = {  # fold -> the actors tested in it
 
 def main(options: RunOptions) -> Report:
     """Run the six folds and write report, predictions and picture."""
-    (corpus,) = options.corpora.values()
+    corpus = only_corpus(options)
     if corpus.name != "ravdess":
         raise CorpusError(f"ravdess_speaker_folds needs ravdess=ROOT, not {corpus.name}")
-    heard = hear(corpus, frozen_encoder(options), options)
+    heard = hear(corpus, frozen_encoder(options), options, in_context=False)
     splits = from_groups(heard.corpus.utterances, FOLDS)
     return cross_validate(heard, splits, "EmoBox, 6 folds of 4 actors", options)

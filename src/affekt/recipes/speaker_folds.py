@@ -2,13 +2,16 @@
 
 Up to ten speakers: leave one out; more: five folds by speaker. The classes are the corpus' own.
 Reference values are those of EmoBox (Ma et al. 2024, arXiv:2406.07162) for its best frozen
-encoder: EMOVO .5782. CREMA-D here is labelled with the actors' intention.
+encoder: EMOVO .5782. CREMA-D here is labelled with the actors' intention. The probe hears every
+utterance alone, as EmoBox's do.
 """
 
 from collections.abc import Sequence
 
 import pandas as pd
 
+from affekt.corpus import Corpus
+from affekt.exceptions import CorpusError
 from affekt.recipes.probe import (
     INVERSE_L2,
     Heard,
@@ -29,8 +32,8 @@ N_FOLDS = 5
 
 def main(options: RunOptions) -> Report:
     """Run on the one corpus given and write report, predictions and picture."""
-    (corpus,) = options.corpora.values()
-    heard = hear(corpus, frozen_encoder(options), options)
+    corpus = only_corpus(options)
+    heard = hear(corpus, frozen_encoder(options), options, in_context=False)
     table = heard.corpus.utterances
     if table["speaker"].nunique() <= MOST_LEFT_OUT:
         splits = leave_one_speaker_out(table)
@@ -39,6 +42,17 @@ def main(options: RunOptions) -> Report:
         splits = by_speaker(table, N_FOLDS, seed=options.seed)
         name = f"{N_FOLDS} folds by speaker, seed {options.seed}"
     return cross_validate(heard, splits, name, options)
+
+
+def only_corpus(options: RunOptions) -> Corpus:
+    """Give the one corpus of a run.
+
+    Raises:
+        CorpusError: there are several.
+    """
+    if len(options.corpora) != 1:
+        raise CorpusError(f"give one --corpus, not {', '.join(options.corpora)}")
+    return next(iter(options.corpora.values()))
 
 
 def cross_validate(
