@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from affekt.recognizer import FORMAT
+from affekt.card import RECOGNIZER
 
 LABELS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise", "other")
 N_MELS = 80
@@ -30,7 +30,7 @@ def write_linear_model(folder: Path, temperature: float = 1.0, **card: object) -
     model = graph(weights()).SerializeToString()
     (folder / "model.onnx").write_bytes(model)
     whole = {
-        "format": FORMAT,
+        "format": RECOGNIZER.format,
         "name": "linear",
         "labels": list(LABELS),
         "temperature": temperature,

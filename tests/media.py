@@ -88,27 +88,28 @@ def _draw(container: av.container.OutputContainer, video: av.VideoStream, n_fram
 
 
 def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
-    """Make one file of each kind that cannot be used: kind -> path, part of the message."""
+    """Make one file of each kind that cannot be used: kind -> path, message without brackets."""
+    unreadable = "is not a recording libsndfile or FFmpeg can read"
     files = {
         "missing": (folder / "nowhere.wav", "does not exist"),
-        "folder": (folder, "is a folder"),
+        "folder": (folder, "is a folder, not a recording"),
         "empty": (folder / "empty.wav", "is empty"),
-        "text": (folder / "text.wav", "is not a recording"),
-        "text as mp3": (folder / "text.mp3", "is not a recording"),
-        "zeros": (folder / "zeros.mp3", "is not a recording"),
-        "dangling": (folder / "dangling.wav", "link to a missing file"),
+        "text": (folder / "text.wav", unreadable),
+        "text as mp3": (folder / "text.mp3", unreadable),
+        "zeros": (folder / "zeros.mp3", unreadable),
+        "dangling": (folder / "dangling.wav", "is a link to a missing file"),
         "loop": (folder / "loop.wav", "cannot be read"),
-        "pipe": (folder / "pipe.wav", "not a regular file"),
+        "pipe": (folder / "pipe.wav", "is not a regular file"),
         "no samples": (folder / "none.wav", "holds no samples"),
-        "header only": (folder / "header.wav", "is not a recording"),
-        "cut at once": (folder / "cut.flac", "damaged"),
-        "film": (folder / "film.mp4", "no audio track"),
-        "subtitles": (folder / "text.srt", "no audio track"),
+        "header only": (folder / "header.wav", unreadable),
+        "cut at once": (folder / "cut.flac", "damaged: none of its sound can be decoded"),
+        "film": (folder / "film.mp4", "holds no sound"),
+        "subtitles": (folder / "text.srt", "holds no sound"),
         "nan": (folder / "nan.wav", "sample at 0.500 s is NaN or infinite"),
         "infinite": (folder / "inf.wav", "sample at 0.250 s is NaN or infinite"),
-        "rate": (folder / "rate.wav", "sample rate 100 Hz"),
-        "channels": (folder / "channels.wav", "has 100 channels"),
-        "playlist": (folder / "list.mp3", "is not a recording"),
+        "rate": (folder / "rate.wav", "sample rate 100 Hz is outside 1000..768000 Hz"),
+        "channels": (folder / "channels.wav", "has 100 channels; 1..64 are read"),
+        "playlist": (folder / "list.mp3", unreadable),
     }
     (folder / "empty.wav").touch()
     (folder / "text.wav").write_text("This is no sound.\n" * 50)

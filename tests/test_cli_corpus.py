@@ -1,4 +1,7 @@
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -6,7 +9,8 @@ from affekt import audio
 from affekt.cli.corpus import app
 from affekt.corpora import CORPORA, toy
 from affekt.corpus import Corpus
-from affekt.exceptions import CorpusError
+from affekt.exceptions import CorpusError, TableError
+from affekt.scheme import EKMAN_8, SCHEMES
 
 
 def run(*arguments):
@@ -73,11 +77,66 @@ def test_export_writes_a_folder_that_reads_back(tree, tmp_path):
     assert corpus.path("s01_anger_1").is_file()
 
 
-def test_unknown_names_are_refused_with_the_known_ones(tree):
-    for arguments in (("check", "nope", tree), ("labels", "toy", tree, "--target", "nope")):
-        result = run(*arguments)
-        assert result.exit_code == 2
-        assert "nope" in result.output
+@pytest.mark.parametrize("verb", ["check", "labels", "export"])
+def test_an_unknown_corpus_is_refused_with_the_known_ones(tree, tmp_path, verb):
+    found = run(verb, "nope", tree, *(["--out", tmp_path / "out"] if verb == "export" else []))
+    assert isinstance(found.exception, CorpusError)
+    assert str(found.exception) == f"no corpus 'nope': there are {', '.join(CORPORA)}"
+
+
+@pytest.mark.parametrize("verb", ["labels", "export"])
+def test_an_unknown_scheme_is_refused_with_the_known_ones(tree, tmp_path, verb):
+    out = ["--out", tmp_path / "out"] if verb == "export" else []
+    found = run(verb, "toy", tree, "--target", "nope", *out)
+    assert isinstance(found.exception, TableError)
+    assert str(found.exception) == f"no scheme 'nope': there are {', '.join(SCHEMES)}"
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_export_writes_is_the_corpus_called_affekt(tree, tmp_path):
+    written = tmp_path / "written"
+    assert run("export", "toy", tree, "--out", written).exit_code == 0
+    again = CORPORA["affekt"].load(written)
+    assert again.name == "toy"
+    pd.testing.assert_frame_equal(again.labels, CORPORA["toy"].load(tree).labels)
+    assert again.path("s01_anger_1").samefile(CORPORA["toy"].load(tree).path("s01_anger_1"))
+    report = run("check", "affekt", written)
+    assert report.exit_code == 0
+    assert "72 of 72 utterances found" in report.output
+
+
+def test_a_written_corpus_that_lost_files_and_labels_is_told(tree, tmp_path):
+    corpus = CORPORA["toy"].load(tree)
+    corpus.relabel(corpus.labels.iloc[1:], corpus.scheme).write(tmp_path / "written")
+    gone, empty = corpus.path("s01_anger_2"), corpus.path("s01_anger_3")
+    gone.unlink()
+    empty.write_bytes(b"")
+    report = CORPORA["affekt"].check(tmp_path / "written")
+    assert (report.expected, report.found) == (72, 71)
+    assert [Path(file).name for file in report.missing] == [gone.name]
+    assert [Path(line).name for line in report.problems] == [
+        f"{empty.name}: an empty file", f"{corpus.utterances.index[0]}: no label"
+    ]  # fmt: skip
+    assert run("check", "affekt", tmp_path / "written").exit_code == 1
+
+
+def test_a_folder_without_a_card_is_no_corpus(tree):
+    with pytest.raises(CorpusError, match=r"no card\.json, so this is not a corpus folder"):
+        CORPORA["affekt"].load(tree)
+
+
+def test_an_export_to_a_scheme_has_its_labels_and_exporting_again_changes_nothing(tmp_path):
+    audio.write(tmp_path / "tess" / "OAF_back_ps.wav", np.zeros(10, np.float32))
+    first, second = tmp_path / "first", tmp_path / "second"
+    to_eight = ("--target", "ekman_8", "--out")
+    assert run("export", "tess", tmp_path / "tess", *to_eight, first).exit_code == 0
+    assert run("export", "affekt", first, *to_eight, second).exit_code == 0
+    labels = Corpus.read(first).labels
+    assert list(labels) == list(EKMAN_8)
+    assert labels.loc["OAF_back_ps", ["happiness", "surprise"]].tolist() == [0.3, 0.7]
+    pd.testing.assert_frame_equal(Corpus.read(second).labels, labels)
+    assert Corpus.read(second).scheme == EKMAN_8
+    assert "surprise 1 " in run("labels", "affekt", first).output
 
 
 def test_a_tree_that_is_not_there_is_an_input_error(tmp_path):

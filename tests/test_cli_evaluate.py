@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from affekt import splits
 from affekt.cli.audit import audit
 from affekt.cli.evaluate import _stem, evaluate
-from affekt.exceptions import AffektError, SplitError, TableError
+from affekt.exceptions import AffektError, CorpusError, SplitError, TableError
 
 app = typer.Typer()
 app.command()(evaluate)
@@ -29,11 +29,11 @@ def place(tmp_path):
     return put
 
 
-def run(*arguments: str) -> str:
+def run(*arguments: str, code: int = 0) -> str:
     result = CliRunner().invoke(app, list(arguments))
     if isinstance(result.exception, AffektError):
         raise result.exception
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == code, result.output
     return result.output
 
 
@@ -102,6 +102,27 @@ def test_labels_restrict_the_comparison(place):
     assert page.startswith("> restricted to calm, fear: 1 utterance(s) of other labels left out")
     assert "| joy" not in page
     assert "| accuracy | .500 |" in page
+
+
+def test_a_restriction_takes_the_mass_of_other_labels_off_both_tables(place):
+    truth = "utterance,calm,fear,joy\nu1,.6,.3,.1\nu2,.1,.7,.2\nu3,.2,.1,.7\nu4,.8,.2,0\n"
+    scores = "utterance,calm,fear,joy\nu1,.3,.2,.5\nu2,.3,.1,.6\nu3,1,0,0\nu4,.1,.3,.6\n"
+    asked = ["--labels", "fear, calm,", "--seed", "1"]
+    page = run("evaluate", place("t.csv", truth), place("p.csv", scores), *asked)
+    assert page.startswith("> restricted to fear, calm: 1 utterance(s) of other labels left out")
+    assert "| accuracy | .333 |" in page  # u1 calm calm, u2 fear calm, u4 calm fear
+    true = ((1 / 3, 2 / 3), (7 / 8, 1 / 8), (1 / 5, 4 / 5))
+    said = ((2 / 5, 3 / 5), (1 / 4, 3 / 4), (3 / 4, 1 / 4))
+    errors = [
+        sum((t - s) ** 2 for t, s in zip(*pair, strict=True))
+        for pair in zip(true, said, strict=True)
+    ]
+    assert f"| Brier score | {sum(errors) / 3:.3f}".replace(" 0.", " .") in page
+
+
+def test_a_restriction_to_a_label_the_prediction_lacks_is_refused(place):
+    with pytest.raises(TableError, match="unknown label 'joy'; choose from calm, fear"):
+        run("evaluate", place("t.csv", TRUTH), place("p.csv", SCORES), "--labels", "calm,joy")
 
 
 def test_common_compares_what_both_have_and_without_it_the_missing_are_named(place):
@@ -193,7 +214,7 @@ def test_the_leak_table_of_folds_by_speaker_is_clean(toy):
 
 
 def test_the_leak_table_of_a_stratified_split_names_the_shared_speakers(toy):
-    page = run("audit", "toy", toy, "--split", "stratified")
+    page = run("audit", "toy", toy, "--split", "stratified", code=1)
     assert "stratified-25-seed-0: 6 speaker(s) are in train and in test" in page
     assert "no leak" not in page
 
@@ -216,9 +237,14 @@ def test_a_stored_split_is_audited_as_it_was_made(toy, tmp_path):
 def test_the_emobox_split_of_crema_d_shows_its_91_shared_speakers(shared):
     page = run(
         "audit", "crema-d", str(shared / "corpora" / "crema-d"),
-        "--split", f"emobox:{shared / 'splits' / 'cremad.csv'}",
+        "--split", f"emobox:{shared / 'splits' / 'cremad.csv'}", code=1,
     )  # fmt: skip
     assert "emobox-cremad-fold-1: 91 speaker(s) are in train and in test (" in page
+
+
+def test_an_unknown_corpus_is_refused_with_the_known_ones(toy):
+    with pytest.raises(CorpusError, match=r"^no corpus 'toys': there are crema-d, ravdess, .*toy$"):
+        run("audit", "toys", toy)
 
 
 @pytest.mark.parametrize("kind", ["by-moon", "emobox", "file"])

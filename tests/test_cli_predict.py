@@ -1,6 +1,7 @@
 """`affekt predict`: what it writes, and one line for whatever is wrong."""
 
 import csv
+import inspect
 import io
 import json
 import os
@@ -16,7 +17,7 @@ import pytest
 import soundfile
 
 from affekt import audio, cli, recognizer, writers
-from affekt.cli.predict import find_recordings, short_names
+from affekt.cli.predict import find_recordings, predict, short_names
 from linear_model import LABELS, write_linear_model
 from media import RATE, bad_files, encode, noise, tone
 
@@ -210,6 +211,8 @@ def test_an_unknown_label_is_named_beside_the_known_before_any_work(run: Run) ->
         (["--plot", "x.jpeg2000"], "a picture ends in"),
         (["--out", "."], "is a folder"),
         (["--labels", ""], "unknown label ''"),
+        (["--labels", "fear"], "'fear' alone would always get 100 %"),
+        (["--labels", "fear,fear"], "give two or more labels of anger, disgust"),
     ],
 )
 def test_an_impossible_option_is_one_line_and_nothing_is_written(
@@ -220,6 +223,12 @@ def test_an_impossible_option_is_one_line_and_nothing_is_written(
     assert found.out == ""
     assert len(found.err.splitlines()) == 1
     assert reason in found.err
+
+
+def test_window_and_hop_are_those_of_the_library_unless_said() -> None:
+    settings = inspect.signature(predict).parameters
+    assert settings["window"].default == recognizer.WINDOW_SECONDS
+    assert settings["hop"].default == recognizer.HOP_SECONDS
 
 
 def test_a_hop_makes_finer_segments(run: Run, talk: Path) -> None:
@@ -311,13 +320,14 @@ def test_a_place_that_cannot_be_written_is_one_line_too(run: Run, talk: Path) ->
         found = run(talk, *options)
         assert found.code == 1
         assert len(found.err.splitlines()) == 1
-        assert "cannot be written" in found.err
+        assert found.err == f"affekt: {talk}: File exists\n"
 
 
-def test_an_empty_name_is_no_folder(run: Run) -> None:
-    found = run("")
+def test_an_empty_name_fails_alone(run: Run, talk: Path) -> None:
+    found = run("", talk, "--format", "json")
     assert found.code == 1
-    assert "empty name" in found.err
+    assert [row["file"] for row in json.loads(found.out)] == [str(talk)]
+    assert found.err == "affekt: '': an empty name is no file or folder\n"
 
 
 @pytest.mark.parametrize("rate", [8_000, 44_100, 192_000])

@@ -173,8 +173,9 @@ def test_the_demo_shows_each_clip_and_counts_its_right_answers(tmp_path: Path) -
     assert (tmp_path / "emotions.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_folder_that_cannot_be_written_ends_in_one_line(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path / "file")])
     assert result.exit_code == 1
-    assert "emotions.png: cannot be written" in str(result.exception)
+    assert isinstance(result.exception, FileExistsError)
+    assert result.exception.filename == str(tmp_path / "file")

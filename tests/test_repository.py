@@ -75,7 +75,7 @@ def test_every_name_in_readmes_tree_exists() -> None:
 def test_readmes_tree_leaves_no_room_out() -> None:
     named = {Path(name).name for name in tree() if name.startswith("src/")}
     there = {path.name for path in PACKAGE.iterdir()}
-    assert there - named == {"py.typed"} | (there & {"__pycache__"})
+    assert there - named == {"py.typed", "__main__.py"} | (there & {"__pycache__"})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -151,6 +151,6 @@ def test_the_licence_files_that_the_package_declares_exist() -> None:
 def test_contributings_table_of_floors_is_the_one_that_is_tested() -> None:
     rows = re.findall(r"^\| (\d) \| (.+?) \|$", CONTRIBUTING, re.MULTILINE)
     told = {room: int(floor) for floor, rooms in rows for room in rooms.split()}
-    rooms = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
+    rooms = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__", "__main__"}
     rooms |= {path.name for path in PACKAGE.iterdir() if list(path.glob("*.py"))}
     assert told == {room: FLOOR_OF[room] for room in rooms}

@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
-import tiny_whisper
 import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
+import tiny_whisper
 from affekt import audio
 from affekt.batches import collate
 from affekt.checkpoint import load_whisper_encoder
@@ -18,6 +18,7 @@ from affekt.models.whisper import MAX_FRAMES, WhisperConfig, WhisperEncoder, sin
 
 LAYERS = range(7)  # of Whisper base: the stem's output and six blocks
 THIRTY_SECONDS = 480_000  # samples
+one_thread = pytest.fixture(scope="module", autouse=True)(tiny_whisper.one_thread)
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +39,13 @@ def no_hub(monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
 
 
-def transformers_encoder(folder, attention):
+def transformers_encoder(folder):
     """The same weights in transformers' encoder, every tensor of the file."""
     from transformers import WhisperConfig as TheirConfig
     from transformers.models.whisper.modeling_whisper import WhisperEncoder as TheirEncoder
 
     config = json.loads((folder / "config.json").read_text("utf-8"))
-    encoder = TheirEncoder(TheirConfig(**config, attn_implementation=attention))
+    encoder = TheirEncoder(TheirConfig(**config))
     weights = load_file(folder / "encoder.safetensors")
     encoder.load_state_dict({name: value.float() for name, value in weights.items()}, strict=True)
     return encoder.eval()
@@ -70,7 +71,7 @@ def mels_of(lengths, seed=1):
 
 @torch.inference_mode()
 def test_every_layer_equals_transformers_on_a_padded_window(shared, base, speech):
-    theirs = transformers_encoder(shared / "weights" / "whisper-base", "sdpa")
+    theirs = transformers_encoder(shared / "weights" / "whisper-base")
     mel = tensor(np.pad(speech, (0, THIRTY_SECONDS - speech.size)))
     expected = theirs(mel, output_hidden_states=True).hidden_states
     states = base(mel)
@@ -81,19 +82,10 @@ def test_every_layer_equals_transformers_on_a_padded_window(shared, base, speech
 
 
 @torch.inference_mode()
-def test_the_first_layers_equal_attention_written_out(shared, base, speech):
-    theirs = transformers_encoder(shared / "weights" / "whisper-base", "eager")
-    mel = tensor(np.pad(speech, (0, THIRTY_SECONDS - speech.size)))
-    expected = theirs(mel, output_hidden_states=True).hidden_states
-    for state, reference in zip(base(mel)[:4], expected[:4], strict=True):
-        torch.testing.assert_close(state, reference, rtol=0, atol=1e-4)
-
-
-@torch.inference_mode()
 def test_one_block_equals_the_formula_written_out():
     encoder = tiny_whisper.encoder(WhisperConfig(n_mels=4, width=8, n_heads=2, n_layers=1))
     block = encoder.layers[0]
-    x = torch.randn(1, 5, 8, generator=torch.Generator().manual_seed(0))
+    x = start = torch.randn(1, 5, 8, generator=torch.Generator().manual_seed(0))
     y = F.layer_norm(x, (8,), block.self_attn_layer_norm.weight, block.self_attn_layer_norm.bias)
     attention = block.self_attn
     q, k, v = (p(y)[0] for p in (attention.q_proj, attention.k_proj, attention.v_proj))
@@ -106,8 +98,7 @@ def test_one_block_equals_the_formula_written_out():
     inner = block.fc1(y)
     inner = inner * 0.5 * (1 + torch.erf(inner / 2**0.5))
     expected = x + block.fc2(inner)
-    states = encoder.layers[0](torch.randn(1, 5, 8, generator=torch.Generator().manual_seed(0)), None)
-    torch.testing.assert_close(states, expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(block(start, None), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_positions_equal_those_of_transformers():
@@ -120,24 +111,27 @@ def test_positions_equal_those_of_transformers():
 
 
 @torch.inference_mode()
-def test_a_batch_of_eight_gives_each_clip_what_it_gets_alone(base):
+def test_a_batch_of_eight_gives_each_clip_what_it_gets_alone(shared):
+    """In float64, where six layers of other rounding stay far below 1e-5."""
+    encoder = load_whisper_encoder(shared / "weights" / "whisper-base").double()
     clips = mels_of([10, 11, 50, 51, 78, 100, 101, 101])
-    together = base(*collate(clips))
+    x, mask = collate(clips)
+    together = encoder(x.double(), mask)
     for row, mel in enumerate(clips):
-        for layer, alone in enumerate(states_alone(base, mel)):
-            found = together[layer][row, : len(alone)]
-            assert (found - alone).abs().max() <= 1e-5 * alone.abs().max(), (row, layer)
+        for layer, state in enumerate(encoder(torch.from_numpy(mel)[None].double())):
+            found = together[layer][row, : state.shape[1]]
+            torch.testing.assert_close(found, state[0], rtol=0, atol=1e-9)
 
 
 @torch.inference_mode()
-def test_real_clips_of_several_lengths_get_in_a_batch_what_they_get_alone(shared, base):
-    clips = sorted((shared / "corpora" / "emodb" / "wav").glob("03*.flac"))[:8]
+def test_real_clips_of_several_lengths_get_in_a_batch_what_they_get_alone(shared):
+    encoder = load_whisper_encoder(shared / "weights" / "whisper-base", n_layers=3)
+    clips = sorted((shared / "corpora" / "emodb" / "wav").glob("03*.flac"))[:4]
     mels = [log_mel(audio.load(clip)) for clip in clips]
     assert len({mel.shape[1] % 2 for mel in mels}) == 2, "odd and even frame counts are wanted"
-    together = base(*collate(mels))
+    together = encoder(*collate(mels))
     for row, mel in enumerate(mels):
-        for layer in (0, 3):
-            alone = states_alone(base, mel)[layer]
+        for layer, alone in enumerate(states_alone(encoder, mel)):
             found = together[layer][row, : len(alone)]
             assert (found - alone).abs().max() <= 1e-5 * alone.abs().max(), (row, layer)
 
@@ -260,7 +254,7 @@ def test_a_whole_model_without_its_encoder_is_refused_not_filled_with_noise(save
 def test_a_damaged_model_of_transformers_is_refused(saved_by_transformers):
     folder, _ = saved_by_transformers
     (folder / "model.safetensors").write_bytes(b"not a tensor in sight")
-    with pytest.raises(CheckpointError, match="model.safetensors") as caught:
+    with pytest.raises(CheckpointError, match=r"model\.safetensors") as caught:
         load_whisper_encoder(folder)
     assert "\n" not in str(caught.value)
 
@@ -275,7 +269,7 @@ def test_an_unreachable_name_is_one_clear_line(name):
 
 
 def test_a_missing_folder_is_not_looked_for_on_the_hub(tmp_path):
-    with pytest.raises(CheckpointError, match="no such folder; give a folder with config.json"):
+    with pytest.raises(CheckpointError, match=r"no such folder; give a folder with config\.json"):
         load_whisper_encoder(tmp_path / "nothing")
 
 
@@ -322,14 +316,14 @@ def test_settings_that_do_not_fit_the_weights_are_refused(tmp_path, settings, me
 def test_a_config_that_is_no_json_object_is_refused(tmp_path, text):
     folder = tiny_whisper.write(tmp_path)
     (folder / "config.json").write_text(text, "latin-1")
-    with pytest.raises(CheckpointError, match="config.json"):
+    with pytest.raises(CheckpointError, match=r"config\.json"):
         load_whisper_encoder(folder)
 
 
 def test_damaged_weights_are_refused(tmp_path):
     path = tiny_whisper.write(tmp_path) / "encoder.safetensors"
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(CheckpointError, match="encoder.safetensors: not readable as safetensors"):
+    with pytest.raises(CheckpointError, match=r"encoder\.safetensors: not readable as safetensors"):
         load_whisper_encoder(tmp_path)
 
 
@@ -339,7 +333,7 @@ def test_weights_that_are_not_finite_are_refused(tmp_path, value):
     weights = load_file(path)
     weights["layers.1.fc1.bias"][3] = value
     save_file(weights, path)
-    with pytest.raises(CheckpointError, match="layers.1.fc1.bias holds values that are not finite"):
+    with pytest.raises(CheckpointError, match=r"layers\.1\.fc1\.bias holds values that"):
         load_whisper_encoder(tmp_path)
 
 
@@ -348,7 +342,7 @@ def test_whole_numbers_in_place_of_weights_are_refused(tmp_path):
     weights = load_file(path)
     weights["conv1.bias"] = torch.zeros(32, dtype=torch.int64)
     save_file(weights, path)
-    with pytest.raises(CheckpointError, match="conv1.bias holds torch.int64"):
+    with pytest.raises(CheckpointError, match=r"conv1\.bias holds torch\.int64"):
         load_whisper_encoder(tmp_path)
 
 

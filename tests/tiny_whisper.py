@@ -1,6 +1,7 @@
 """A Whisper encoder small enough to be made anew in every test: random, three layers, width 32."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -31,3 +32,11 @@ def write(folder: Path, *, seed: int = 0) -> Path:
     (folder / "config.json").write_text(json.dumps(config), "utf-8")
     save_file(encoder(seed=seed).state_dict(), folder / "encoder.safetensors")
     return folder
+
+
+def one_thread() -> Iterator[None]:
+    """For networks this small: threads would only wait for each other. Use as a fixture."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

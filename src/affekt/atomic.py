@@ -11,6 +11,8 @@ from pathlib import Path
 def replacing(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; on success flush and rename it, on error remove it.
 
+    An OSError on the way names `path`, or the folder that cannot be made, not the temporary file.
+
     Yields:
         A path in the same folder, with the same ending, that does not exist yet for other readers.
 
@@ -22,12 +24,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     (['a.txt'], 'whole')
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(
-        dir=target.parent, prefix=f".{target.stem}-", suffix=target.suffix
-    )
-    os.close(handle)
-    temporary = Path(name)
+    temporary = _beside(target)
     try:
         yield temporary
         with temporary.open("rb") as written:
@@ -36,6 +33,22 @@ def replacing(path: str | Path) -> Iterator[Path]:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # mkstemp made it private; give it a file's usual rights
         temporary.replace(target)
-    except BaseException:
+    except BaseException as problem:
         temporary.unlink(missing_ok=True)
+        if isinstance(problem, OSError) and problem.filename in (None, str(temporary)):
+            problem.filename, problem.filename2 = str(target), None
         raise
+
+
+def _beside(target: Path) -> Path:
+    """Make an empty file for this writer alone in the folder of `target`."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle, name = tempfile.mkstemp(
+            dir=target.parent, prefix=f".{target.stem}-", suffix=target.suffix
+        )
+    except OSError as problem:
+        problem.filename = str(target)
+        raise
+    os.close(handle)
+    return Path(name)

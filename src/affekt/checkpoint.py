@@ -13,15 +13,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from affekt.atomic import replacing
+from affekt.card import CHECKPOINT
 from affekt.exceptions import CheckpointError
 from affekt.models import MODELS
 from affekt.models.whisper import MAX_LAYERS, WhisperConfig, WhisperEncoder
 
 Module = TypeVar("Module", bound=nn.Module)
 
-FORMAT = "affekt-checkpoint/1"
 WHISPER_SETTINGS = ("num_mel_bins", "d_model", "encoder_attention_heads", "encoder_layers")
-MAX_CARD_BYTES = 16 * 2**20  # 16 MiB: a card is text; anything larger is something else
 
 
 def save(folder: str | Path, model: nn.Module, card: Mapping[str, Any]) -> None:
@@ -44,15 +43,8 @@ def save(folder: str | Path, model: nn.Module, card: Mapping[str, Any]) -> None:
     with replacing(folder / "model.safetensors") as temporary:
         save_file(weights, temporary)
         digest = _sha256(temporary)
-    whole = {
-        "format": FORMAT,
-        "model": names[0],
-        "config": asdict(model.config),  # type: ignore[call-overload]
-        **card,
-        "sha256": digest,
-    }
-    with replacing(folder / "card.json") as temporary:
-        temporary.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    settings = asdict(model.config)  # type: ignore[call-overload]
+    CHECKPOINT.write_card(folder, {"model": names[0], "config": settings, **card}, digest)
 
 
 def load(folder: str | Path) -> tuple[nn.Module, dict[str, Any]]:
@@ -77,24 +69,7 @@ def load(folder: str | Path) -> tuple[nn.Module, dict[str, Any]]:
 
 def read_card(folder: Path) -> dict[str, Any]:
     """Read and check `card.json`: JSON of our format with a list of different labels."""
-    path = folder / "card.json"
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file; is {folder} a checkpoint folder?")
-    if path.stat().st_size > MAX_CARD_BYTES:
-        raise CheckpointError(f"{path}: larger than {MAX_CARD_BYTES} bytes; not a card")
-    try:
-        card = json.loads(path.read_text("utf-8"))
-    except (ValueError, OSError, RecursionError) as problem:
-        raise CheckpointError(f"{path}: not readable as JSON ({problem})") from None
-    if not isinstance(card, dict) or card.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: not an Affekt card of format {FORMAT}")
-    if not isinstance(card.get("sha256"), str):
-        raise CheckpointError(f"{path}: the sha256 of model.safetensors is missing")
-    labels = card.get("labels")
-    names = [n for n in labels if isinstance(n, str) and n] if isinstance(labels, list) else []
-    if not names or names != labels or len(set(names)) < len(names):
-        raise CheckpointError(f"{path}: `labels` must be a list of different names")
-    return card
+    return CHECKPOINT.read_card(folder)
 
 
 def load_weights(model: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
@@ -133,8 +108,6 @@ def _filled(build: Callable[[], Module], weights: dict[str, Tensor], path: Path)
         with torch.device("meta"):
             _compare(build().state_dict(), weights, path)
     except (TypeError, ValueError, RuntimeError, OverflowError) as problem:
-        if isinstance(problem, CheckpointError):
-            raise
         raise CheckpointError(
             f"{path}: the settings beside it make no network ({_first_line(problem)})"
         ) from None

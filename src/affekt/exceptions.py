@@ -5,8 +5,11 @@ The command line prints it as it is and ends with exit code 1.
 """
 
 
-class AffektError(ValueError):
-    """Base of every error that a caller's input can cause."""
+class AffektError(Exception):
+    """Base of every error that a caller's input can cause.
+
+    No ValueError: `except ValueError` around a conversion must not swallow what is said already.
+    """
 
 
 class AudioError(AffektError):

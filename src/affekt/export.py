@@ -6,7 +6,6 @@ storing them as int8 loses nothing, and a runtime turns them back into float32 o
 """
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,13 +20,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from affekt.atomic import replacing
+from affekt.card import RECOGNIZER
 from affekt.exceptions import CheckpointError
 from affekt.models import WhisperProbe
 from affekt.models.pooling import VARIANCE_FLOOR
 from affekt.models.rounding import int8
 from affekt.models.whisper import MAX_FRAMES, Block, sinusoids
 
-FORMAT = "affekt-recognizer/1"
 OPSET = 20  # Gelu came with it
 POSITION_ERROR = 2**-11 + 1e-4  # published positions are rounded to half precision; sin differs
 IR_VERSION = 10  # what onnxruntime reads since 1.18
@@ -78,9 +77,7 @@ def write_onnx(model: WhisperProbe, folder: str | Path, card: Mapping[str, Any])
         temporary.write_bytes(data)
     with replacing(folder / "head.safetensors") as temporary:
         save_file({k: v.contiguous() for k, v in model.head.state_dict().items()}, temporary)
-    whole = {"format": FORMAT, **card, "sha256": hashlib.sha256(data).hexdigest()}
-    with replacing(folder / "card.json") as temporary:
-        temporary.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    RECOGNIZER.write_card(folder, card, hashlib.sha256(data).hexdigest())
 
 
 def build(model: WhisperProbe) -> onnx.ModelProto:

@@ -6,7 +6,6 @@ the encoder. Chunks overlap by a margin, so that each window lies inside one chu
 """
 
 import hashlib
-import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,8 +21,9 @@ from numpy.typing import NDArray
 
 from affekt import audio, timeline, vad
 from affekt.calibration import softmax
+from affekt.card import RECOGNIZER
 from affekt.chunks import FRAME, LEVEL, Chunk, chunks, frames, windows
-from affekt.exceptions import AffektError, AudioError, CheckpointError
+from affekt.exceptions import AffektError, AudioError, CheckpointError, TableError
 from affekt.features.logmel import log_mel
 from affekt.timeline import Segment as Segment
 from affekt.timeline import Timeline as Timeline
@@ -33,8 +33,6 @@ Float32 = NDArray[np.float32]
 Source = str | Path | bytes | Float32
 Item = TypeVar("Item")
 
-FORMAT = "affekt-recognizer/1"
-MAX_CARD_BYTES = 16 * 2**20  # 16 MiB: a card is text
 CHUNK = 15 * audio.SAMPLE_RATE  # 240_000 samples = 15 s; the encoder's limit is 30 s, but its
 # attention costs by the square: 15 s at a time take a quarter less work, and half the memory
 MARGIN = 1 * audio.SAMPLE_RATE  # 16_000 samples = 1 s of the neighbours on each side of a chunk
@@ -67,7 +65,9 @@ def load(model: str | Path = "affekt-base", *, threads: int | None = None) -> "R
         CheckpointError: unknown, damaged or foreign; nothing is ever unpickled.
     """
     folder = _find(model)
-    card, weights = _read_card(folder), _read(folder, "model.onnx")
+    card = RECOGNIZER.read_card(folder)
+    temperature = _temperature(card, folder)
+    weights = _read(folder, RECOGNIZER.weights)
     if hashlib.sha256(weights).hexdigest() != card["sha256"]:
         raise CheckpointError(f"{folder}: model.onnx is not the file its card.json was written for")
     options = onnxruntime.SessionOptions()
@@ -84,26 +84,34 @@ def load(model: str | Path = "affekt-base", *, threads: int | None = None) -> "R
     names = {node.name for node in session.get_inputs()}, {n.name for n in session.get_outputs()}
     if names != ({"log_mel", "segments"}, {"logits"}):
         raise CheckpointError(f"{folder}: model.onnx is no recogniser: it maps {names}")
-    return Recognizer(session, card)
+    return Recognizer(session, card, temperature)
 
 
 class Recognizer:
     """A loaded model. `labels` are the names of its scores, in order; `card` says what it is."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, card: dict[str, Any]) -> None:
+    def __init__(
+        self, session: onnxruntime.InferenceSession, card: dict[str, Any], temperature: float
+    ) -> None:
         self.card = card
         self.labels: tuple[str, ...] = tuple(card["labels"])
-        self._temperature = float(card["temperature"])
+        self._temperature = temperature
         self._session = session
 
     def check_labels(self, labels: Sequence[str] | None) -> tuple[str, ...]:
         """Give the labels to choose among, None = all of the model's.
 
         Raises:
-            TableError: a label the model does not know, or none at all.
+            TableError: a label the model does not know, or fewer than two: one alone would always
+                get 1.
         """
-        allowed = self.labels if labels is None else tuple(labels)
+        allowed = self.labels if labels is None else tuple(dict.fromkeys(labels))
         ban(np.ones(len(self.labels)), self.labels, allowed)
+        if len(allowed) == 1 < len(self.labels):
+            raise TableError(
+                f"{allowed[0]!r} alone would always get 100 %: give two or more labels of"
+                f" {', '.join(self.labels)}"
+            )
         return allowed
 
     def predict(
@@ -290,28 +298,11 @@ def _read(folder: Traversable, name: str) -> bytes:
         ) from None
 
 
-def _read_card(folder: Traversable) -> dict[str, Any]:
-    """Read a card and check what is used of it: format, labels, temperature, sha256."""
-    text = _read(folder, "card.json")
-    try:
-        card = json.loads(text.decode("utf-8")) if len(text) <= MAX_CARD_BYTES else None
-    except (ValueError, RecursionError) as problem:
-        raise CheckpointError(f"{folder}: card.json is not JSON ({problem})") from None
-    if not isinstance(card, dict) or card.get("format") != FORMAT:
-        raise CheckpointError(f"{folder}: card.json is no card of format {FORMAT}")
-    labels, temperature = card.get("labels"), card.get("temperature")
-    names = labels if isinstance(labels, list) else []
-    if (
-        not names
-        or not all(isinstance(n, str) and n and n.isprintable() for n in names)
-        or len(set(names)) < len(names)
-    ):
-        raise CheckpointError(f"{folder}: card.json: `labels` is no list of different names")
+def _temperature(card: dict[str, Any], folder: Traversable) -> float:
+    temperature = card.get("temperature")
     if not isinstance(temperature, int | float) or not 0 < temperature < math.inf:
         raise CheckpointError(f"{folder}: card.json: `temperature` is no positive number")
-    if not isinstance(card.get("sha256"), str):
-        raise CheckpointError(f"{folder}: card.json: `sha256` of model.onnx is missing")
-    return card
+    return float(temperature)
 
 
 def _name(source: Source) -> str:

@@ -5,8 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from affekt.exceptions import TableError
+
 if TYPE_CHECKING:
-    from affekt.corpora import CorpusSource
+    from affekt.corpus import Corpus
+    from affekt.scheme import Categories
 
 N_SHOWN = 20
 
@@ -28,8 +31,8 @@ def list_corpora() -> None:
     from affekt.corpora import CORPORA
 
     table = Table("name", "what")
-    for name, source in CORPORA.items():
-        table.add_row(name, escape(source.title))
+    for name, one in CORPORA.items():
+        table.add_row(name, escape(one.title))
     Console().print(table)
 
 
@@ -41,7 +44,7 @@ def check(
         bool, typer.Option("--all", help=f"Name everything, not the first {N_SHOWN} of a kind.")
     ] = False,
 ) -> None:
-    r"""Say what a corpus lacks, has too much of, and has wrong.
+    """Say what a corpus lacks, has too much of, and has wrong.
 
     Ends with exit code 1 when there is anything to say.
 
@@ -49,8 +52,10 @@ def check(
     Examples:
       affekt corpus check ravdess ~/data/RAVDESS
       affekt corpus check crema-d ~/data/CREMA-D --all
-    """
-    report = _source(name).check(root)
+    """  # noqa: D301 - click wants the backspace itself: keep these lines as they are
+    from affekt.corpora import source
+
+    report = source(name).check(root)
     typer.echo(f"{name}: {report.found} of {report.expected} utterances found in {root}")
     kinds = {"missing": report.missing, "extra": report.extra, "problems": report.problems}
     for kind, entries in kinds.items():
@@ -70,9 +75,9 @@ def check(
 def labels(
     name: Name,
     root: Root,
-    target: Annotated[str, typer.Option(help="The scheme to map to.")] = "ekman_8",
+    target: Annotated[str, typer.Option(help="Scheme to map to.")] = "ekman_8",
 ) -> None:
-    r"""Show how a corpus' labels map to a scheme, with counts and weights.
+    """Show how a corpus' labels map to a scheme, with counts and weights.
 
     Counts are sums of the labels table: whole numbers where labels are hard.
 
@@ -80,24 +85,23 @@ def labels(
     Examples:
       affekt corpus labels tess ~/data/TESS
       affekt corpus labels emodb ~/data/EmoDB --target ekman_7
-    """
+    """  # noqa: D301 - click wants the backspace itself: keep these lines as they are
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
+    from affekt.corpora import source
     from affekt.harmonise import weights
-    from affekt.scheme import SCHEMES
 
-    if target not in SCHEMES:
-        raise typer.BadParameter(f"{target!r} is none of {', '.join(SCHEMES)}")
-    corpus = _source(name).load(root)
+    scheme = _scheme(target)
+    corpus = source(name).load(root)
     counts = corpus.labels.sum()
-    matrix = weights(list(corpus.scheme), corpus.name, SCHEMES[target])
+    matrix = weights(list(corpus.scheme), _rows(corpus, scheme), scheme)
     table = Table("label", "utterances", f"in {target}")
-    for source in corpus.scheme:
-        row = zip(matrix.columns, matrix.loc[source].to_numpy(), strict=True)
+    for own in corpus.scheme:
+        row = zip(matrix.columns, matrix.loc[own].to_numpy(), strict=True)
         parts = [f"{label} {weight:g}" for label, weight in row if weight > 0]
-        table.add_row(escape(source), f"{counts[source]:g}", " + ".join(parts))
+        table.add_row(escape(own), f"{counts[own]:g}", " + ".join(parts))
     Console().print(table)
     for utterance, reason in corpus.utterances["excluded"].items():
         if reason:
@@ -108,25 +112,48 @@ def labels(
 def export(
     name: Name,
     root: Root,
-    out: Annotated[Path, typer.Option(help="The folder to write.", show_default=False)],
-    ending: Annotated[str, typer.Option(help="Of the tables: .csv .tsv .jsonl .parquet")] = ".csv",
+    out: Annotated[Path, typer.Option(help="Folder to write.", show_default=False)],
+    ending: Annotated[
+        str, typer.Option(help="Ending of the tables: .csv .tsv .jsonl .parquet.")
+    ] = ".csv",
+    target: Annotated[
+        str | None, typer.Option(help="Scheme to bring the labels to, such as ekman_8.")
+    ] = None,
     durations: Annotated[bool, typer.Option(help="Read every file's length.")] = True,
 ) -> None:
-    r"""Write a corpus as a corpus folder: card.json and tables; recordings stay where they are.
+    """Write a corpus as a corpus folder: card.json and tables; recordings stay where they are.
+
+    With --target the labels are those that `affekt predict` answers with, so
+    that `affekt evaluate` can compare them. The folder is the corpus `affekt`.
 
     \b
     Examples:
       affekt corpus export emovo ~/data/EMOVO --out emovo
       affekt corpus export csv mine.csv --out mine --ending .parquet
-    """
-    corpus = _source(name).load(root, durations=durations)
+      affekt corpus export emodb ~/data/EmoDB --target ekman_8 --out emodb
+      affekt corpus check affekt emodb
+    """  # noqa: D301 - click wants the backspace itself: keep these lines as they are
+    from affekt.corpora import source
+    from affekt.harmonise import harmonise
+
+    scheme = None if target is None else _scheme(target)
+    corpus = source(name).load(root, durations=durations)
+    if scheme is not None:
+        corpus = corpus.relabel(harmonise(corpus.labels, _rows(corpus, scheme), scheme), scheme)
     corpus.write(out, ending=ending)
-    typer.echo(f"{out}: {len(corpus)} utterances of {corpus.name}")
+    typer.echo(f"{out}: {len(corpus)} utterances of {corpus.name}, labels {corpus.scheme.name}")
 
 
-def _source(name: str) -> "CorpusSource":
-    from affekt.corpora import CORPORA
+def _scheme(name: str) -> "Categories":
+    from affekt.scheme import SCHEMES
 
-    if name not in CORPORA:
-        raise typer.BadParameter(f"{name!r} is none of {', '.join(CORPORA)}")
-    return CORPORA[name]
+    if name not in SCHEMES:
+        raise TableError(f"no scheme {name!r}: there are {', '.join(SCHEMES)}")
+    return SCHEMES[name]
+
+
+def _rows(corpus: "Corpus", target: "Categories") -> str:
+    """Whose rows harmonise the labels; those in the target scheme already must stay as they are."""
+    from affekt.harmonise import ANY
+
+    return ANY if corpus.scheme == target else corpus.name

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from affekt.exceptions import AffektError
-
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -29,12 +27,14 @@ def demo(
 ) -> None:
     """Recognise the bundled example: six emotions in 20 s, by actors the model never met.
 
-    Prints scores, the timeline, and which clip was what; with matplotlib also a picture.
+    Prints scores, the timeline, and which clip was what; with matplotlib also
+    a picture.
 
+    \b
     Examples:
       affekt demo
       affekt demo --out pictures
-    """
+    """  # noqa: D301 - click wants the backspace itself: keep these lines as they are
     from affekt import audio, recognizer, writers
 
     folder = files("affekt") / "example"
@@ -87,10 +87,7 @@ def _draw(line: "Timeline", waveform: "NDArray[np.float32]", target: Path) -> st
     figure = plots.timeline(
         line.times, line.scores, line.labels, line.segments, title=RECORDING, waveform=waveform
     )
-    try:
-        plots.save(figure, target)
-    except OSError as problem:
-        raise AffektError(f"{target}: cannot be written ({problem.strerror})") from None
+    plots.save(figure, target)
     return f"The picture: {target}"
 
 

@@ -23,33 +23,37 @@ ROUNDING = 0.01  # scores written with few decimals may miss 1 by this much
 
 def evaluate(
     truth: Annotated[
-        Path, typer.Argument(help="Table of true labels (csv tsv jsonl json parquet).")
+        Path, typer.Argument(help="Table of true labels: csv, tsv, jsonl, json, parquet.")
     ],
     prediction: Annotated[Path, typer.Argument(help="Table of predicted labels, likewise.")],
     utterances: Annotated[
         Path | None, typer.Option(help="Table with speakers: intervals by speaker need it.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for report, json, picture.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for report, table and pictures.")] = None,
     labels: Annotated[
-        str | None, typer.Option(help="Compare over these labels alone: a,b,c (others banned).")
+        str | None,
+        typer.Option(help="Compare over these labels alone, such as anger,neutral; ban others."),
     ] = None,
     common: Annotated[
         bool, typer.Option("--common", help="Compare what both tables have, and say so.")
     ] = False,
-    n_resamples: Annotated[int, typer.Option(help="Bootstrap resamples.", min=1)] = 1000,
+    n_resamples: Annotated[int, typer.Option(help="Number of bootstrap resamples.", min=1)] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """Compare two label tables: accuracy, UAR, macro-F1, confusion, intervals, majority baseline.
 
-    Either table has a key column `utterance` or `file` and one column per label, or one column
-    `label`. Keys are matched exactly, then by file name without folder and ending. A column
-    `speaker` or `fold` is used where a table has it.
+    Either table has a key column `utterance` or `file` and one column per label,
+    or one column `label`. Keys are matched exactly, then by file name without
+    folder and ending. A column `speaker` or `fold` is used where a table has it.
 
     \b
     Examples:
-      affekt predict clips/ --format csv > predictions.csv
-      affekt evaluate labels.csv predictions.csv --utterances utterances.csv --out report/
-      affekt evaluate labels.csv predictions.csv --labels anger,happiness,neutral,sadness
+      affekt evaluate labels.csv predictions.csv --labels anger,fear,neutral
+      affekt evaluate labels.csv predictions.csv --utterances speakers.csv
+    \b
+      affekt corpus export emodb ~/data/EmoDB --target ekman_8 --out emodb
+      affekt predict ~/data/EmoDB --format csv --out predictions.csv
+      affekt evaluate emodb/labels.csv predictions.csv
     """  # noqa: D301 - click wants the backspace itself: keep these lines as they are
     from affekt import report
 
@@ -168,7 +172,7 @@ def _labels(table: "pd.DataFrame", path: Path) -> "pd.DataFrame":
         sums = numbers.sum(axis=1)
         numbers = numbers.div(sums.where((sums - 1).abs() <= ROUNDING, 1.0), axis=0)
         return check_labels(numbers)
-    except ValueError as problem:
+    except (ValueError, TableError) as problem:
         reason = str(problem).splitlines()[0]
         raise TableError(
             f"{path}: label columns {', '.join(map(str, scores))}: {reason}"

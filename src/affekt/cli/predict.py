@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from affekt.writers import Prediction
 
 LONG_BYTES = 5_000_000  # a file this large gets a progress bar: minutes of sound
-PLOT_ENDINGS = (".png", ".svg", ".pdf")
 
 
 class Format(StrEnum):
@@ -46,10 +45,11 @@ def predict(
         bool, typer.Option("--timeline", help="Also say when: segments of one emotion.")
     ] = False,
     labels: Annotated[
-        str | None, typer.Option(help="Choose among these labels alone: a,b,c (others get 0).")
+        str | None,
+        typer.Option(help="Choose among these alone, such as anger,neutral; others get 0."),
     ] = None,
     format: Annotated[
-        Format, typer.Option(help="Of the results; rttm, textgrid, srt write timelines.")
+        Format, typer.Option(help="Form of the results; rttm, textgrid, srt write timelines.")
     ] = Format.table,
     plot: Annotated[
         Path | None,
@@ -71,13 +71,14 @@ def predict(
 ) -> None:
     """Say which emotions are in recordings, as calibrated probabilities, and when.
 
-    Recordings that fail are named on stderr, the others are still done; then the exit code is 1.
+    Recordings that fail are named on stderr, the others are still done; then
+    the exit code is 1.
 
     \b
     Examples:
       affekt predict clip.wav
       affekt predict interview.mp4 --timeline --plot interview.png
-      affekt predict calls/ --labels anger,neutral,happiness --format csv --out calls.csv
+      affekt predict calls/ --labels anger,neutral --format csv --out calls.csv
       affekt predict talk.mp3 --format srt --out talk.srt
     """  # noqa: D301 - click wants the backspace itself: keep these lines as they are
     from affekt import recognizer, writers
@@ -112,7 +113,7 @@ def predict(
 def find_recordings(sources: Iterable[str], failures: list[AudioError]) -> Iterator[str]:
     """Yield each file once; folders give their recordings by ending, sorted, hidden ones left out.
 
-    A folder without any recording is said on stderr and added to `failures`.
+    A folder without any recording and an empty name are said on stderr and added to `failures`.
     """
     from affekt.audio import AUDIO_ENDINGS, VIDEO_ENDINGS, name_of
 
@@ -120,7 +121,8 @@ def find_recordings(sources: Iterable[str], failures: list[AudioError]) -> Itera
     seen: set[str] = set()
     for source in sources:
         if not source:
-            raise AffektError("an empty name was given where a file or folder should stand")
+            _fail(AudioError("'': an empty name is no file or folder"), failures)
+            continue
         inside = [source]
         if _is_folder(source):
             inside = [
@@ -172,8 +174,10 @@ def _check_outputs(format: Format, out: Path | None, plot: Path | None, n_paths:
     elif out is not None and out.is_dir():
         raise AffektError(f"{out}: is a folder; --out needs a file for {format}")
     if plot is not None:
-        if plot.suffix.lower() not in PLOT_ENDINGS:
-            raise AffektError(f"{plot}: a picture ends in {', '.join(PLOT_ENDINGS)}")
+        from affekt import plots
+
+        if plot.suffix.lower() not in plots.ENDINGS:
+            raise AffektError(f"{plot}: a picture ends in {', '.join(plots.ENDINGS)}")
         if find_spec("matplotlib") is None:
             raise AffektError("--plot needs matplotlib: pip install 'affekt[plots]'")
 
@@ -225,18 +229,14 @@ def _plotted(
             figure = plots.timeline(
                 line.times, line.scores, line.labels, line.segments, title=title
             )
-            try:
-                plots.save(figure, target)
-            except OSError as problem:
-                raise _cannot_write(target, problem) from None
+            plots.save(figure, target)
             _say(f"{name_of(one.file)}: drawn in {name_of(target)}")
         yield one
 
 
 def _say(message: str) -> None:
-    print(
-        f"affekt: {message}", file=sys.stderr
-    )  # the progress bar steps aside for sys.stderr alone
+    # the progress bar steps aside for sys.stderr alone
+    print(f"affekt: {message}", file=sys.stderr)
 
 
 def _fail(problem: AudioError, failures: list[AudioError]) -> None:
@@ -247,20 +247,11 @@ def _fail(problem: AudioError, failures: list[AudioError]) -> None:
 def _write(target: Path, pieces: Iterable[str]) -> None:
     from affekt.atomic import replacing
 
-    try:
-        with (
-            replacing(target) as temporary,
-            temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
-        ):
-            file.writelines(pieces)
-    except OSError as problem:
-        raise _cannot_write(target, problem) from None
-
-
-def _cannot_write(target: Path, problem: OSError) -> AffektError:
-    from affekt.audio import name_of
-
-    return AffektError(f"{name_of(target)}: cannot be written ({problem.strerror})")
+    with (
+        replacing(target) as temporary,
+        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        file.writelines(pieces)
 
 
 def _print(pieces: Iterable[str]) -> None:

@@ -20,7 +20,7 @@ def run(
     upstream: Annotated[
         str,
         typer.Option(help="Whisper encoder: a folder, or a hub name such as openai/whisper-base"),
-    ] = "../shared/weights/whisper-base",
+    ] = "openai/whisper-base",
     store: Annotated[
         Path, typer.Option(help="where the encoder's statistics are kept between runs")
     ] = Path("runs/store"),
@@ -29,6 +29,10 @@ def run(
     layers: Annotated[
         str, typer.Option(help="encoder layers to pool, such as 3 or 1,2,3: several are mixed")
     ] = "3",
+    split: Annotated[
+        str | None,
+        typer.Option(help="For speaker_folds: a split of `affekt audit`, such as emobox:FILE."),
+    ] = None,
     allow_shared_speakers: Annotated[
         bool,
         typer.Option(help="do not refuse a split whose parts share speakers; the report says so"),
@@ -80,11 +84,12 @@ def run(
             seed=seed,
             epochs=EPOCHS if epochs is None else epochs,
             layers=_layers(layers),
+            split=split,
             allow_shared_speakers=allow_shared_speakers,
         )
-        RECIPES[recipe](options)
-    for page in sorted(out.glob("**/report.md")):
-        typer.echo(f"\n{page}\n\n{page.read_text('utf-8')}")
+        results = RECIPES[recipe](options)
+    for result in results:
+        typer.echo(f"\n{result.folder}\n\n{result.report.to_markdown()}")
 
 
 def _layers(text: str) -> tuple[int, ...]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from affekt.corpora import crema_d, emodb, emovo, generic, nemo, ravdess, tess, toy, urdu
 from affekt.corpora.tree import CheckReport
 from affekt.corpus import Corpus
+from affekt.exceptions import CorpusError
 
-__all__ = ["CORPORA", "CheckReport", "CorpusSource"]
+__all__ = ["CORPORA", "CheckReport", "CorpusSource", "source"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,11 @@ CORPORA: dict[str, CorpusSource] = {
     "emovo": CorpusSource("588 clips, 6 actors, 7 emotions, Italian", emovo.load, emovo.check),
     "emodb": CorpusSource("535 clips, 10 actors, 7 emotions, German", emodb.load, emodb.check),
     "urdu": CorpusSource("400 clips, 29 speakers, 4 emotions, Urdu", urdu.load, urdu.check),
+    "affekt": CorpusSource(
+        "any recordings, in a folder of Affekt's own format: card.json and tables",
+        generic.load_written,
+        generic.check_written,
+    ),
     "csv": CorpusSource(
         "any recordings, listed in a table: file, label[, speaker, …]",
         generic.load_csv,
@@ -49,3 +55,14 @@ CORPORA: dict[str, CorpusSource] = {
     ),
     "toy": CorpusSource("72 synthetic clips, 6 speakers, 4 emotions", toy.load, toy.check),
 }
+
+
+def source(name: str) -> CorpusSource:
+    """Look a corpus up.
+
+    Raises:
+        CorpusError: there is none of this name; the message lists those there are.
+    """
+    if name not in CORPORA:
+        raise CorpusError(f"no corpus {name!r}: there are {', '.join(CORPORA)}")
+    return CORPORA[name]

@@ -1,4 +1,4 @@
-"""Recordings of one's own: a table that lists them, or a folder for each label."""
+"""Recordings of one's own: a corpus folder, a table that lists them, or a folder a label."""
 
 from collections import Counter
 from pathlib import Path, PurePosixPath
@@ -112,17 +112,37 @@ def load_csv(path: str | Path, *, name: str | None = None, durations: bool = Fal
 
 
 def check_csv(path: str | Path) -> CheckReport:
-    """Say which files of the table are missing, empty or git-lfs pointers."""
-    corpus = load_csv(path)
-    files = [(corpus.root / file, file) for file in corpus.utterances["file"]]
+    """Say which files are missing, empty or git-lfs pointers, and which rows have no label."""
+    return _check_files(load_csv(path))
+
+
+def load_written(root: str | Path, *, durations: bool = False) -> Corpus:
+    """Load a corpus folder in Affekt's own format (docs/format.md); its card gives the name.
+
+    Raises:
+        CorpusError, TableError: as `Corpus.read`.
+    """
+    corpus = Corpus.read(root)
+    return corpus.with_durations() if durations else corpus
+
+
+def check_written(root: str | Path) -> CheckReport:
+    """As `check_csv`, of a corpus folder."""
+    return _check_files(Corpus.read(root))
+
+
+def _check_files(corpus: Corpus) -> CheckReport:
+    """Look at each file once, however many utterances it holds."""
+    files = [(corpus.root / file, file) for file in corpus.utterances["file"].unique()]
     missing = [file for place, file in files if not place.is_file()]
     faults = [
         f"{file}: {fault(place)}" for place, file in files if place.is_file() and fault(place)
     ]
-    unlabelled = corpus.utterances.index[corpus.utterances["excluded"] == "no label"]
+    unlabelled = corpus.utterances.index.difference(corpus.labels.index, sort=False)
+    n_found = len(corpus) - int(corpus.utterances["file"].isin(missing).sum())
     return CheckReport(
-        expected=len(files),
-        found=len(files) - len(missing),
+        expected=len(corpus),
+        found=n_found,
         missing=missing,
         extra=[],
         problems=[*faults, *(f"{utterance}: no label" for utterance in unlabelled)],

@@ -25,8 +25,8 @@ def int8(weight: Tensor) -> tuple[Tensor, Tensor]:
     ([[127, -64], [0, 0]], [0.02, 1.0])
     """
     rows = weight.detach().float().flatten(1)
-    top = rows.abs().amax(1)
-    step = torch.where(top > 0, top / LEVELS, torch.ones_like(top))
+    step = rows.abs().amax(1) / LEVELS
+    step = torch.where(step > 0, step, torch.ones_like(step))
     return (rows / step[:, None]).round().to(torch.int8).view(weight.shape), step
 
 

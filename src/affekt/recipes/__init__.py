@@ -1,6 +1,6 @@
 """Recipes: RECIPES maps a name to its module's main(options). One result a file.
 
-`probe.py` and `zero_shot_report.py` are what several of them share.
+`probe.py`, `cross_corpus.py`, `results.py` and `card.py` are what several of them share.
 """
 
 from affekt.recipes import affekt_base, ravdess_speaker_folds, speaker_folds

@@ -1,12 +1,13 @@
 """The card of a trained recogniser: what a user, a lawyer and a reviewer would ask."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from affekt import __version__
-from affekt.recipes.probe import Heard, RunOptions
+from affekt.recipes.probe import Heard, RunOptions, class_weights
 
 
 def card_of(
@@ -14,8 +15,6 @@ def card_of(
     best: Mapping[str, Any],
     temperature: float,
     calibration: Mapping[str, float],
-    held_out: Sequence[str],
-    never_seen: Sequence[str],
     options: RunOptions,
 ) -> dict[str, Any]:
     """Describe a recogniser that was trained on some corpora.
@@ -25,24 +24,30 @@ def card_of(
         best: the chosen row of the leave-one-corpus-out table.
         temperature: what logits are divided by.
         calibration: expected calibration error on held-out speakers, before and after.
-        held_out: actors of CREMA-D that were kept out.
-        never_seen: corpora kept as zero-shot tests.
-        options: seed and epochs.
+        options: upstream, seed and epochs.
+
+    Returns:
+        `prior` is the label mass that training weighed in: classes are balanced, so it is nearly
+        flat, and it is what a logit adjustment has to divide by; `training_shares` is the plain
+        share of each label; `untrained_labels` have no example at all.
     """
     corpora = []
     for name, part in taught.items():
         known = {key: part.corpus.card.get(key) for key in ("version", "licence", "citation")}
-        speakers = sorted(part.corpus.utterances["speaker"].unique())
+        speakers = sorted(part.corpus.utterances["speaker"].dropna().unique())
         corpora.append(
             {"name": name, **known, "utterances": len(part.corpus), "speakers": speakers}
         )
     labels = pd.concat([part.corpus.labels for part in taught.values()])
-    scores = {k: round(v, 4) for k, v in best.items() if k not in ("target", "l2")}
+    target = labels.to_numpy(np.float32)
+    weighted = np.average(target, axis=0, weights=class_weights(target))
+    measured = {k: round(v, 4) for k, v in best.items() if k not in ("target", "l2")}
     return {
-        "name": "affekt-base",
+        "name": options.out.name,
         "version": __version__,
-        "licence": "CC-BY-NC-SA-4.0",
+        "licence": "see the licences of its corpora",
         "labels": list(labels.columns),
+        "untrained_labels": [name for name in labels if not labels[name].any()],
         "upstream": {
             "name": options.upstream_name,
             "licence": "MIT",
@@ -50,12 +55,11 @@ def card_of(
             "weights": "rounded to 8 bits before training",
         },
         "corpora": corpora,
-        "held_out_speakers": [f"crema-d/{actor}" for actor in held_out],
-        "never_seen": list(never_seen),
-        "target": f"{best['target']} for crema-d, intention for the others",
-        "selection": "UAR, leaving one training corpus out at a time, alone and in context",
+        "target": f"{best['target']} where raters voted (crema-d), intention elsewhere",
+        "selection": "mean UAR, leaving one training corpus out at a time, alone and in context",
         "options": {"l2": best["l2"], "epochs": options.epochs, "seed": options.seed},
-        "metrics": {"leave_one_corpus_out": scores, "held_out_speakers": dict(calibration)},
+        "metrics": {"leave_one_corpus_out": measured, "held_out_speakers": dict(calibration)},
         "temperature": temperature,
-        "prior": {label: round(float(mass), 6) for label, mass in labels.mean().items()},
+        "prior": dict(zip(labels, (round(float(share), 6) for share in weighted), strict=True)),
+        "training_shares": {name: round(float(labels[name].mean()), 6) for name in labels},
     }

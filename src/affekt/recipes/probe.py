@@ -13,7 +13,8 @@ from affekt.batches import ArrayBatches
 from affekt.calibration import softmax
 from affekt.checkpoint import load_whisper_encoder
 from affekt.corpus import Corpus
-from affekt.exceptions import CorpusError
+from affekt.exceptions import CheckpointError, CorpusError
+from affekt.features.logmel import WHISPER
 from affekt.frozen import Statistics, statistics
 from affekt.models.heads import LinearHead, LinearHeadConfig
 from affekt.models.rounding import round_weights
@@ -22,8 +23,8 @@ from affekt.scheme import Categories
 from affekt.train import TrainOptions, train
 
 LAYERS = (3,)  # of 6 in Whisper base; several are mixed, with learned weights
-BATCH_SIZE = 512
-EPOCHS = 30
+BATCH_SIZE = 2048
+EPOCHS = 40
 LEARNING_RATE = 3e-3
 INVERSE_L2 = 0.003  # scikit-learn's C of the reference probe: penalty |w|^2 / (2 C n)
 
@@ -44,6 +45,7 @@ class RunOptions:
     seed: int = 0
     epochs: int = EPOCHS
     layers: tuple[int, ...] = LAYERS
+    split: str | None = None  # one of affekt.splits.KINDS; None = the recipe's own
     allow_shared_speakers: bool = False
 
     @property
@@ -65,6 +67,11 @@ class Heard:
     in_context: Float32
     fingerprints: dict[str, str]
 
+    def __post_init__(self) -> None:
+        n = len(self.corpus)
+        assert len(self.alone) == len(self.corpus.labels) == n
+        assert len(self.in_context) in (0, n)
+
     def select(self, ids: Iterable[str]) -> "Heard":
         """Keep some utterances, in the order given."""
         chosen = self.corpus.select(ids)
@@ -80,6 +87,11 @@ class Heard:
 def frozen_encoder(options: RunOptions) -> WhisperEncoder:
     """Load the first layers and round them to 8 bits: every recipe hears what ships."""
     encoder = load_whisper_encoder(options.upstream, max(options.layers))
+    if encoder.config.n_mels != WHISPER.n_mels:
+        raise CheckpointError(
+            f"{options.upstream}: wants {encoder.config.n_mels} mel bands, Affekt's log-mel has"
+            f" {WHISPER.n_mels}: take a Whisper up to large-v2"
+        )
     round_weights(encoder)
     return encoder
 
@@ -88,9 +100,11 @@ def hear(
     corpus: Corpus, encoder: WhisperEncoder, options: RunOptions, *, in_context: bool
 ) -> Heard:
     """Compute, or read from the store, what the encoder says of a corpus' usable utterances."""
-    usable = corpus
-    if "excluded" in corpus.utterances:
-        usable = corpus.select(corpus.utterances.index[corpus.utterances["excluded"] == ""])
+    table = corpus.utterances
+    good = table.index.isin(corpus.labels.index)
+    if "excluded" in table:
+        good &= (table["excluded"] == "").to_numpy()
+    usable = corpus.select(table.index[good])
     if not len(usable):
         raise CorpusError(f"{corpus.root}: no utterance of {corpus.name} can be used")
 
@@ -153,7 +167,8 @@ def fit(
         options.seed,
     )
     how = TrainOptions(epochs=options.epochs, learning_rate=LEARNING_RATE, l2=l2, seed=options.seed)
-    train(head, batches, how, state=state)
+    tell = options.progress("training", how.epochs * len(batches)) if state else None
+    train(head, batches, how, state=state, on_step=lambda *_: tell(1) if tell else None)
     return head.eval()
 
 

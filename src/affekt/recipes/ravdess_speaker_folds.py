@@ -7,8 +7,8 @@ bits.
 
 from affekt.exceptions import CorpusError
 from affekt.recipes.probe import RunOptions, frozen_encoder, hear
+from affekt.recipes.results import Result
 from affekt.recipes.speaker_folds import cross_validate, only_corpus
-from affekt.report import Report
 from affekt.splits import from_groups
 
 REFERENCE = {"UAR": 0.7532}  # EmoBox's best frozen encoder there, Whisper large v3
@@ -23,11 +23,11 @@ FOLDS = {  # fold -> the actors tested in it
 }
 
 
-def main(options: RunOptions) -> Report:
+def main(options: RunOptions) -> list[Result]:
     """Run the six folds and write report, predictions and picture."""
     corpus = only_corpus(options)
     if corpus.name != "ravdess":
         raise CorpusError(f"ravdess_speaker_folds needs ravdess=ROOT, not {corpus.name}")
     heard = hear(corpus, frozen_encoder(options), options, in_context=False)
     splits = from_groups(heard.corpus.utterances, FOLDS)
-    return cross_validate(heard, splits, "EmoBox, 6 folds of 4 actors", options)
+    return [cross_validate(heard, splits, "EmoBox, 6 folds of 4 actors", options)]

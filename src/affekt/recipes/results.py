@@ -1,5 +1,7 @@
 """What a recipe leaves behind: report, predictions, picture, and one row for RESULTS.md."""
 
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,14 @@ from affekt.scheme import EKMAN_8
 from affekt.zero_shot import ban
 
 
+@dataclass(frozen=True)
+class Result:
+    """A report and the folder it was written to."""
+
+    report: Report
+    folder: Path
+
+
 def write(
     report: Report,
     predictions: pd.DataFrame,
@@ -23,12 +33,14 @@ def write(
     what: str,
     split: str,
     options: RunOptions,
-) -> None:
-    """Write everything about one evaluation to a folder."""
+) -> Result:
+    """Write everything about one evaluation to a folder; the picture where matplotlib is."""
     report.write(folder, predictions=predictions)
-    plots.save(plots.confusion(report), folder / "confusion.png")
     row = report.results_row(what, split, options.command)
     (folder / "results_row.md").write_text(row + "\n", "utf-8")
+    if find_spec("matplotlib"):
+        plots.save(plots.confusion(report), folder / "confusion.png")
+    return Result(report, folder)
 
 
 def write_zero_shot(
@@ -37,7 +49,7 @@ def write_zero_shot(
     training_labels: pd.DataFrame,
     split: str,
     options: RunOptions,
-) -> Report:
+) -> Result:
     """Report on utterances that a model of the eight labels never met, and write it.
 
     Labels that the corpus does not have are banned.
@@ -54,14 +66,15 @@ def write_zero_shot(
     predictions = pd.DataFrame(
         ban(softmax(scores), EKMAN_8.labels, allowed), index=truth.index, columns=list(EKMAN_8)
     )
+    taught = training_labels[allowed]
+    taught = taught[taught.sum(axis=1) > 0]
     report = evaluate(
         truth[allowed],
         predictions[allowed],
         speakers=corpus.utterances["speaker"],
-        training_labels=training_labels[allowed],
+        training_labels=taught.div(taught.sum(axis=1), axis=0),
         seed=options.seed,
     )
     folder = options.out / f"{corpus.name}-{split.replace(' ', '-')}"
     what = f"{corpus.name}, {len(allowed)} of the 8 labels"
-    write(report, predictions, folder, what, split, options)
-    return report
+    return write(report, predictions, folder, what, split, options)

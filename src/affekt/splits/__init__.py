@@ -13,8 +13,10 @@ from affekt.splits.folds import (
 )
 from affekt.splits.leaks import Audit, audit, guard, leak_table
 from affekt.splits.lists import emobox, read, write
+from affekt.splits.named import KINDS, named
 
 __all__ = [
+    "KINDS",
     "Audit",
     "Split",
     "audit",
@@ -26,6 +28,7 @@ __all__ = [
     "leak_table",
     "leave_one_corpus_out",
     "leave_one_speaker_out",
+    "named",
     "official",
     "read",
     "speakers_of",

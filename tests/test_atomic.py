@@ -1,0 +1,91 @@
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from affekt.atomic import replacing
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_file_appears_whole_with_its_content(tmp_path):
+    with replacing(tmp_path / "a.csv") as temporary:
+        temporary.write_text("new")
+        assert temporary.parent == tmp_path
+        assert temporary.suffix == ".csv"
+        assert not (tmp_path / "a.csv").exists()
+    assert names(tmp_path) == ["a.csv"]
+    assert (tmp_path / "a.csv").read_text() == "new"
+
+
+def test_readers_see_the_old_content_until_the_new_is_whole(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with replacing(target) as temporary:
+        temporary.write_text("half of the n")
+        assert target.read_text() == "old"
+        temporary.write_text("new")
+    assert target.read_text() == "new"
+
+
+@pytest.mark.parametrize("interruption", [ValueError, KeyboardInterrupt, SystemExit])
+def test_an_interruption_leaves_the_old_content_and_no_litter(tmp_path, interruption):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(interruption), replacing(target) as temporary:  # noqa: PT012
+        temporary.write_text("half")
+        raise interruption
+    assert names(tmp_path) == ["a.txt"]
+    assert target.read_text() == "old"
+
+
+def test_a_writer_that_removed_its_file_leaves_the_old_content(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(FileNotFoundError), replacing(target) as temporary:
+        temporary.unlink()
+    assert names(tmp_path) == ["a.txt"]
+    assert target.read_text() == "old"
+
+
+def test_missing_folders_are_made(tmp_path):
+    with replacing(tmp_path / "x" / "y" / "a.txt") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "x" / "y" / "a.txt").read_text() == "new"
+
+
+def test_others_may_read_the_file_as_any_other(tmp_path):
+    before = os.umask(0o022)
+    try:
+        with replacing(tmp_path / "a.txt") as temporary:
+            temporary.write_text("new")
+        assert os.umask(0o022) == 0o022, "the process keeps its mask"
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o644
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path):
+    target = tmp_path / "a.txt"
+    with replacing(target) as first, replacing(target) as second:
+        assert first != second
+        first.write_text("first")
+        second.write_text("second")
+    assert target.read_text() == "first", "the last to finish stays"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_a_fault_of_the_system_names_the_target_not_the_temporary_file(tmp_path):
+    target = tmp_path / "a.txt"
+    with pytest.raises(OSError, match="full") as unnamed, replacing(target):
+        raise OSError(28, "full")
+    with pytest.raises(OSError, match="full") as temporarily, replacing(target) as temporary:
+        raise OSError(28, "full", str(temporary))
+    with pytest.raises(OSError, match="gone") as other, replacing(target):
+        raise OSError(2, "gone", "elsewhere")
+    assert unnamed.value.filename == temporarily.value.filename == str(target)
+    assert other.value.filename == "elsewhere"
+    assert names(tmp_path) == []
