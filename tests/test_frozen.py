@@ -173,13 +173,25 @@ def test_neighbours_fill_thirty_seconds_at_most(encoder, tmp_path):
     assert sorted(u for sequence in plan for u in sequence) == sorted(sizes)
 
 
-@pytest.mark.parametrize("in_context", [False, True])
-def test_the_shortest_recordings_have_finite_statistics(encoder, tmp_path, in_context):
+def test_the_shortest_recordings_get_the_frame_they_lie_in(encoder, tmp_path):
     sizes = {"a": 1, "b": 100, "c": 319, "d": 320, "e": 321, "f": 5_000}
     corpus = recordings(tmp_path / "c", sizes, speaker="1")
-    found = statistics(corpus, encoder, LAYERS, store=tmp_path / "s", in_context=in_context)
-    assert np.isfinite(found.values).all()
-    assert np.abs(found.values[:, :, :32]).max() < 100
+    alone = statistics(corpus, encoder, LAYERS, store=tmp_path / "s")
+    joined = statistics(corpus, encoder, LAYERS, store=tmp_path / "s", in_context=True)
+    (sequence,) = frozen._by_speaker(corpus, 0)
+    waveforms = [audio.load(corpus.path(utterance)) for utterance in sequence]
+    states = states_of(encoder, np.concatenate(waveforms))
+    start = 0
+    for utterance, waveform in zip(sequence, waveforms, strict=True):
+        row = list(sizes).index(utterance)
+        first, end = start // FRAME, (start + waveform.size) // FRAME
+        if utterance == sequence[-1]:
+            end = states[0].shape[1]
+        expected = naive(states, first, max(end, first + 1))
+        np.testing.assert_allclose(joined.values[row][:, :32], expected[:, :32], atol=1e-4)
+        expected = naive(states_of(encoder, waveform), 0, -(-waveform.size // FRAME))
+        np.testing.assert_allclose(alone.values[row][:, :32], expected[:, :32], atol=1e-4)
+        start += waveform.size
 
 
 def test_a_table_whose_durations_are_too_short_is_refused(encoder, tmp_path):

@@ -25,7 +25,7 @@ class LinearHead(nn.Module):
     def __init__(self, config: LinearHeadConfig) -> None:
         super().__init__()
         self.config = config
-        self.mix = nn.Parameter(torch.zeros(config.n_layers))
+        self.mix = nn.Parameter(torch.zeros(config.n_layers), requires_grad=config.n_layers > 1)
         self.linear = nn.Linear(config.n_features, config.n_outputs)
         self.register_buffer("mean", torch.zeros(config.n_layers, config.n_features))
         self.register_buffer("scale", torch.ones(config.n_layers, config.n_features))
@@ -38,7 +38,13 @@ class LinearHead(nn.Module):
         self.scale = statistics.std(0, unbiased=False).clamp(min=1e-6)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        standard = (x - self.mean) / self.scale
-        mixed = (standard * self.mix.softmax(0)[:, None]).sum(-2)
+        return self.classify((x - self.mean) / self.scale)
+
+    def classify(self, standard: Tensor) -> Tensor:
+        """Mix and map statistics that are standardised already, as when training on an array."""
+        if self.config.n_layers == 1:
+            mixed = standard.squeeze(-2)
+        else:
+            mixed = (standard * self.mix.softmax(0)[:, None]).sum(-2)
         logits: Tensor = self.linear(mixed)
         return logits

@@ -108,13 +108,9 @@ class WhisperEncoder(nn.Module):
                 f"{log_mel.shape[-1]} mel frames: the encoder sees 3000 (30 s) at most"
             )
         log_mel = F.pad(log_mel, (0, log_mel.shape[-1] % MEL_FRAMES_PER_FRAME))
-        keep = None
-        if mask is not None:
-            keep = mask.repeat_interleave(MEL_FRAMES_PER_FRAME, 1)[:, None]
-            log_mel = log_mel * keep
+        if mask is not None:  # the second convolution reads nothing behind a valid frame's pair
+            log_mel = log_mel * mask.repeat_interleave(MEL_FRAMES_PER_FRAME, 1)[:, None]
         x = F.gelu(self.conv1(log_mel))
-        if keep is not None:
-            x = x * keep
         x = F.gelu(self.conv2(x)).transpose(1, 2)
         return x + self.embed_positions.weight[: x.shape[1]].to(x.dtype)
 

@@ -49,7 +49,7 @@ def main(options: RunOptions) -> list[Result]:
         )
     encoder = frozen_encoder(options)
     heard = {
-        name: hear(corpus, encoder, options, in_context=True)
+        name: hear(corpus, encoder, options, in_context=name not in ZERO_SHOT)
         for name, corpus in options.corpora.items()
     }
     teaching = {

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from affekt.batches import ArrayBatches
 from affekt.calibration import softmax
@@ -24,8 +25,8 @@ from affekt.train import TrainOptions, train
 
 LAYERS = (3,)  # of 6 in Whisper base; several are mixed, with learned weights
 BATCH_SIZE = 2048
-EPOCHS = 40
-LEARNING_RATE = 3e-3
+EPOCHS = 20
+LEARNING_RATE = 2e-2
 INVERSE_L2 = 0.003  # scikit-learn's C of the reference probe: penalty |w|^2 / (2 C n)
 
 Float32 = NDArray[np.float32]
@@ -125,6 +126,17 @@ def hear(
     return Heard(usable, alone.values, context, alone.fingerprints)
 
 
+class _OnStandardised(nn.Module):
+    """A head that is fed what was standardised once, not anew in each batch."""
+
+    def __init__(self, head: LinearHead) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        return self.head.classify(x)
+
+
 def class_weights(target: Float32) -> Float32:
     """Weight utterances so that every class counts the same: sum_c target_c / mass of c.
 
@@ -157,10 +169,9 @@ def fit(
     once = np.concatenate([part.corpus.labels.to_numpy(np.float32) for part in heard])
     target = np.concatenate([once, once]) if len(x) > len(once) else once
     head = LinearHead(LinearHeadConfig(target.shape[1], x.shape[2], x.shape[1]))
-    inputs = torch.from_numpy(x)
-    head.standardise(inputs)
+    head.standardise(torch.from_numpy(x))
     batches = ArrayBatches(
-        inputs,
+        torch.from_numpy((x - head.mean.numpy()) / head.scale.numpy()),
         torch.from_numpy(target),
         torch.from_numpy(class_weights(target)),
         BATCH_SIZE,
@@ -168,7 +179,13 @@ def fit(
     )
     how = TrainOptions(epochs=options.epochs, learning_rate=LEARNING_RATE, l2=l2, seed=options.seed)
     tell = options.progress("training", how.epochs * len(batches)) if state else None
-    train(head, batches, how, state=state, on_step=lambda *_: tell(1) if tell else None)
+    train(
+        _OnStandardised(head),
+        batches,
+        how,
+        state=state,
+        on_step=lambda *_: tell(1) if tell else None,
+    )
     return head.eval()
 
 
