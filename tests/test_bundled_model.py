@@ -33,7 +33,8 @@ def network(shared: Path, card: dict) -> WhisperProbe:
     model.encoder = load_whisper_encoder(shared / "weights" / "whisper-base", max(layers))
     round_weights(model.encoder)
     path = FOLDER / "head.safetensors"
-    load_weights(model.head, load_file(path), path)
+    encoder = {f"encoder.{k}": v for k, v in model.encoder.state_dict().items()}
+    load_weights(model, encoder | load_file(path), path)
     return model.eval()
 
 

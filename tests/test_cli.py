@@ -13,6 +13,7 @@ from affekt import cli
 from affekt.corpora import toy
 
 VERBS = [
+    "run",
     *("predict", "evaluate", "audit", "demo"),
     *("corpus list", "corpus check", "corpus labels", "corpus export"),
 ]

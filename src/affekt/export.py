@@ -23,6 +23,7 @@ from affekt.atomic import replacing
 from affekt.card import RECOGNIZER
 from affekt.exceptions import CheckpointError
 from affekt.models import WhisperProbe
+from affekt.models.heads import LinearHead
 from affekt.models.pooling import VARIANCE_FLOOR
 from affekt.models.rounding import int8
 from affekt.models.whisper import MAX_FRAMES, Block, sinusoids
@@ -62,7 +63,7 @@ class Graph:
 def write_onnx(model: WhisperProbe, folder: str | Path, card: Mapping[str, Any]) -> None:
     """Write `model.onnx`, `card.json` and `head.safetensors`: a folder that `affekt.load` takes.
 
-    The head alone is enough to rebuild the network in torch, given the upstream encoder.
+    The heads alone are enough to rebuild the network in torch, given the upstream encoder.
 
     Inputs `log_mel` (1, n_mels, n_mel_frames), n_mel_frames even and at most 3000, and `segments`
     (n_segments, 2), start and end in frames of 20 ms, none empty; output `logits` (n_segments,
@@ -76,7 +77,8 @@ def write_onnx(model: WhisperProbe, folder: str | Path, card: Mapping[str, Any])
     with replacing(folder / "model.onnx") as temporary:
         temporary.write_bytes(data)
     with replacing(folder / "head.safetensors") as temporary:
-        save_file({k: v.contiguous() for k, v in model.head.state_dict().items()}, temporary)
+        weights = model.state_dict().items()
+        save_file({k: v.contiguous() for k, v in weights if "head." in k}, temporary)
     RECOGNIZER.write_card(folder, card, hashlib.sha256(data).hexdigest())
 
 
@@ -87,16 +89,20 @@ def build(model: WhisperProbe) -> onnx.ModelProto:
     member = _segment_weights(graph, states)
     layers = model.config.layers
     mixed = [_pool(graph, states[layer], member) for layer in layers]
-    _head(graph, model, mixed)
+    alone = _is_whole(graph, states[0])
+    logits = graph.op(
+        "Where", alone, _head(graph, model.head, mixed), _head(graph, model.context_head, mixed)
+    )
+    graph.nodes.append(helper.make_node("Identity", [logits], ["logits"]))
     config = model.config
     mel = helper.make_tensor_value_info(
         "log_mel", TensorProto.FLOAT, [1, config.n_mels, "n_mel_frames"]
     )
     segments = helper.make_tensor_value_info("segments", TensorProto.INT64, ["n_segments", 2])
-    logits = helper.make_tensor_value_info(
+    output = helper.make_tensor_value_info(
         "logits", TensorProto.FLOAT, ["n_segments", config.n_outputs]
     )
-    whole = helper.make_graph(graph.nodes, "affekt", [mel, segments], [logits], graph.constants)
+    whole = helper.make_graph(graph.nodes, "affekt", [mel, segments], [output], graph.constants)
     proto = helper.make_model(
         whole, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
     )
@@ -218,9 +224,16 @@ def _pool(graph: Graph, states: str, member: str) -> str:
     return graph.op("Concat", graph.op("Add", mean, centre), spread, axis=-1)
 
 
-def _head(graph: Graph, model: WhisperProbe, pooled: Sequence[str]) -> None:
-    """Standardise, mix and map; the last node is the output `logits`."""
-    head = model.head
+def _is_whole(graph: Graph, states: str) -> str:
+    """Whether a segment is all that is heard, (n_segments, 1)."""
+    start, end = graph.add("Split", "segments", n=2, axis=1, num_outputs=2)
+    count = graph.op("Shape", states, start=1, end=2)
+    first = graph.op("Equal", start, np.array(0))
+    return graph.op("And", first, graph.op("Equal", end, count))
+
+
+def _head(graph: Graph, head: LinearHead, pooled: Sequence[str]) -> str:
+    """Standardise, mix and map; (n_segments, n_outputs)."""
     mix = _numpy(head.mix.softmax(0))
     parts = []
     for number, x in enumerate(pooled):
@@ -228,6 +241,4 @@ def _head(graph: Graph, model: WhisperProbe, pooled: Sequence[str]) -> None:
         parts.append(graph.op("Mul", centred, mix[number] / _numpy(head.scale[number])))
     mixed = parts[0] if len(parts) == 1 else graph.op("Sum", *parts)
     product = graph.op("MatMul", mixed, _numpy(head.linear.weight).T)
-    graph.nodes.append(
-        helper.make_node("Add", [product, graph.constant(_numpy(head.linear.bias))], ["logits"])
-    )
+    return graph.op("Add", product, _numpy(head.linear.bias))

@@ -1,4 +1,8 @@
-"""The recogniser's network: first layers of Whisper's encoder, pooled, and a linear head."""
+"""The recogniser's network: first layers of Whisper's encoder, pooled, and two linear heads.
+
+A sound heard alone leaves other states than the same sound within a longer recording. So there
+is a head for each: `head` for what is all that the encoder heard, `context_head` for a stretch.
+"""
 
 from dataclasses import dataclass
 
@@ -34,13 +38,17 @@ class WhisperProbeConfig:
 
 
 class WhisperProbe(nn.Module):
-    """Log-mel (batch, n_mels, n_mel_frames), mask (batch, n_frames) -> (batch, n_outputs)."""
+    """Log-mel (batch, n_mels, n_mel_frames), mask (batch, n_frames) -> (batch, n_outputs).
+
+    Each item is heard alone; `segments` asks about stretches of it.
+    """
 
     def __init__(self, config: WhisperProbeConfig) -> None:
         super().__init__()
         self.config = config
         self.encoder = WhisperEncoder(config.encoder())
         self.head = LinearHead(config.head())
+        self.context_head = LinearHead(config.head())
 
     def statistics(self, log_mel: Tensor, mask: Tensor | None, segments: Tensor) -> Tensor:
         """Pool each chosen layer over each segment.
@@ -56,6 +64,16 @@ class WhisperProbe(nn.Module):
         states = self.encoder(log_mel, mask)
         pooled = [mean_std(states[layer], segments) for layer in self.config.layers]
         return torch.stack(pooled, dim=2)
+
+    def segments(self, log_mel: Tensor, mask: Tensor | None, segments: Tensor) -> Tensor:
+        """Give logits of stretches, (batch, n_segments, n_outputs).
+
+        A stretch that is all there is is heard alone, the others in context.
+        """
+        statistics = self.statistics(log_mel, mask, segments)
+        valid = segments.shape[-1] if mask is None else mask.sum(-1)[:, None]
+        alone = (segments.sum(-1) == valid)[..., None]
+        return torch.where(alone, self.head(statistics), self.context_head(statistics))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is None:

@@ -1,4 +1,4 @@
-"""`affekt-base`, the bundled recogniser: three layers of Whisper base and a linear head.
+"""`affekt-base`, the bundled recogniser: three layers of Whisper base and two linear heads.
 
 Trained on crema-d, ravdess, nemo, tess and emovo (or on any two or more corpora of one's own).
 What is chosen, the penalty and which labels CREMA-D teaches, is chosen by leaving one of them out
@@ -16,17 +16,18 @@ from affekt.exceptions import CorpusError
 from affekt.export import write_onnx
 from affekt.harmonise import harmonise
 from affekt.models import WhisperProbe, WhisperProbeConfig
-from affekt.models.heads import LinearHead
 from affekt.models.whisper import WhisperEncoder
 from affekt.recipes.card import card_of
 from affekt.recipes.cross_corpus import (
     Corpora,
+    Heads,
     choose,
+    fit_heads,
     held_out_temperature,
     refuse_leaks,
     run_key,
 )
-from affekt.recipes.probe import Heard, RunOptions, fit, frozen_encoder, hear, logits
+from affekt.recipes.probe import Heard, RunOptions, frozen_encoder, hear, logits
 from affekt.recipes.results import Result, write_zero_shot
 from affekt.scheme import EKMAN_8
 from affekt.votes.shares import shares
@@ -35,7 +36,7 @@ REFERENCE = {"emodb": 0.7009, "urdu": 0.5249}  # accuracy, zero-shot
 TRAINED_ON = ("crema-d", "ravdess", "nemo", "tess", "emovo")
 ZERO_SHOT = ("emodb", "urdu")
 HELD_OUT = ("1088", "1089", "1090", "1091")  # CREMA-D's last actors: the demo's voices
-L2_CHOICES = (0.03, 0.1, 0.3)
+L2_CHOICES = (0.01, 0.03, 0.1, 0.3)
 TARGET_CHOICES = ("intention", "crowd", "both")  # what CREMA-D's clips teach
 
 
@@ -62,13 +63,13 @@ def main(options: RunOptions) -> list[Result]:
     best = {str(key): value for key, value in table.iloc[int(table["mean"].argmax())].items()}
     taught = teaching[best["target"]]
     temperature, calibration = held_out_temperature(taught, best["l2"], options)
-    head = _train(taught, best, options)
+    heads = _train(taught, best, options)
     card = card_of(taught, best, temperature, calibration, options)
     if set(training) == set(TRAINED_ON):
         held_out = [f"crema-d/{actor}" for actor in HELD_OUT]
         card |= {"name": "affekt-base", "licence": "CC-BY-NC-SA-4.0", "never_seen": [*ZERO_SHOT]}
         card |= {"held_out_speakers": held_out}
-    model = _assemble(encoder, head, options)
+    model = _assemble(encoder, heads, options)
     checkpoint.save(options.out / "checkpoint", model, card)
     write_onnx(model, options.out / "recognizer", card)
     labels = pd.concat([part.corpus.labels for part in taught.values()])
@@ -76,7 +77,9 @@ def main(options: RunOptions) -> list[Result]:
     if "crema-d" in heard:
         tests.append(("held-out actors", _actors(heard["crema-d"], held_out=True)))
     return [
-        write_zero_shot(part.corpus, logits(head, part.alone) / temperature, labels, split, options)
+        write_zero_shot(
+            part.corpus, logits(heads.alone, part.alone) / temperature, labels, split, options
+        )
         for split, part in tests
     ]
 
@@ -99,19 +102,21 @@ def _teach(heard: Heard, target: str) -> Heard:
     return heard.relabel(crowd if target == "crowd" else (meant + crowd) / 2, EKMAN_8)
 
 
-def _train(taught: Corpora, best: dict[str, Any], options: RunOptions) -> LinearHead:
-    """Train on everything, resumably."""
-    name = f"training-{run_key(taught, options)}-{best['target']}-{best['l2']}.safetensors"
-    head = fit(list(taught.values()), l2=best["l2"], options=options, state=options.out / name)
-    (options.out / name).unlink()
-    return head
+def _train(taught: Corpora, best: dict[str, Any], options: RunOptions) -> Heads:
+    """Train both heads on everything, resumably."""
+    key = f"{run_key(taught, options)}-{best['target']}-{best['l2']}"
+    states = [options.out / f"training-{key}-{way}.safetensors" for way in ("alone", "context")]
+    heads = fit_heads(list(taught.values()), best["l2"], options, states)
+    for state in states:
+        state.unlink()
+    return heads
 
 
-def _assemble(encoder: WhisperEncoder, head: LinearHead, options: RunOptions) -> WhisperProbe:
+def _assemble(encoder: WhisperEncoder, heads: Heads, options: RunOptions) -> WhisperProbe:
     shape = encoder.config
     config = WhisperProbeConfig(
         len(EKMAN_8), options.layers, shape.n_mels, shape.width, shape.n_heads
     )
     model = WhisperProbe(config)
-    model.encoder, model.head = encoder, head
+    model.encoder, model.head, model.context_head = encoder, heads.alone, heads.in_context
     return model

@@ -5,8 +5,9 @@ speakers that the model which scored them never met.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from affekt.calibration import fit_temperature, softmax
 from affekt.corpus import concat
 from affekt.metrics import expected_calibration_error, unweighted_average_recall
+from affekt.models.heads import LinearHead
 from affekt.recipes.probe import Heard, RunOptions, fit, logits
 from affekt.splits import Split, by_speaker, guard, leave_one_corpus_out
 from affekt.tables import read_table, write_table
@@ -22,6 +24,28 @@ from affekt.tables import read_table, write_table
 N_FOLDS = 5
 
 Corpora = Mapping[str, Heard]
+
+
+class Heads(NamedTuple):
+    """One head for what is heard alone, one for what is heard within a longer recording."""
+
+    alone: LinearHead
+    in_context: LinearHead
+
+
+def fit_heads(
+    heard: Sequence[Heard],
+    l2: float,
+    options: RunOptions,
+    states: Sequence[Path | None] = (None, None),
+) -> Heads:
+    """Fit both heads with the same penalty; `states` make the two trainings resumable."""
+    return Heads(
+        *(
+            fit(heard, l2=l2, options=options, in_context=in_context, state=state)
+            for in_context, state in zip((False, True), states, strict=True)
+        )
+    )
 
 
 def refuse_leaks(taught: Corpora, tests: Iterable[Heard]) -> None:
@@ -107,10 +131,10 @@ def _left_out(taught: Corpora, truth: Corpora, l2: float, options: RunOptions) -
     """UAR of each corpus under the model that was trained on the others."""
     found = {}
     for name, left_out in truth.items():
-        head = fit([part for n, part in taught.items() if n != name], l2=l2, options=options)
+        heads = fit_heads([part for n, part in taught.items() if n != name], l2, options)
         labels = left_out.corpus.labels.to_numpy()
-        found[f"{name} alone"] = _uar(labels, logits(head, left_out.alone))
-        found[f"{name} in context"] = _uar(labels, logits(head, left_out.in_context))
+        found[f"{name} alone"] = _uar(labels, logits(heads.alone, left_out.alone))
+        found[f"{name} in context"] = _uar(labels, logits(heads.in_context, left_out.in_context))
     return found
 
 
@@ -137,11 +161,11 @@ def held_out_temperature(
         train = [
             part.select(now[name].train) if name in now else part for name, part in taught.items()
         ]
-        head = fit(train, l2=l2, options=options)
+        heads = fit_heads(train, l2, options)
         for name, split in now.items():
             part = taught[name].select(split.test)
             truths += [part.corpus.labels.to_numpy()] * 2
-            scores += [logits(head, part.alone), logits(head, part.in_context)]
+            scores += [logits(heads.alone, part.alone), logits(heads.in_context, part.in_context)]
         tell(1)
     truth, score = np.concatenate(truths), np.concatenate(scores)
     temperature = fit_temperature(score, truth)

@@ -24,7 +24,8 @@ from affekt.scheme import Categories
 from affekt.train import TrainOptions, train
 
 LAYERS = (3,)  # of 6 in Whisper base; several are mixed, with learned weights
-BATCH_SIZE = 2048
+MAX_BATCH_SIZE = 2048
+STEPS_PER_EPOCH = 16  # at least: a small corpus gets smaller batches, not fewer steps
 EPOCHS = 20
 LEARNING_RATE = 2e-2
 INVERSE_L2 = 0.003  # scikit-learn's C of the reference probe: penalty |w|^2 / (2 C n)
@@ -153,9 +154,14 @@ def class_weights(target: Float32) -> Float32:
 
 
 def fit(
-    heard: Sequence[Heard], *, l2: float, options: RunOptions, state: Path | None = None
+    heard: Sequence[Heard],
+    *,
+    l2: float,
+    options: RunOptions,
+    in_context: bool = False,
+    state: Path | None = None,
 ) -> LinearHead:
-    """Fit a head to the labels of corpora of one scheme, each utterance as it was heard.
+    """Fit a head to the labels of corpora of one scheme, heard alone or in context.
 
     Class-balanced soft cross-entropy; nothing but what is given is looked at.
 
@@ -163,18 +169,18 @@ def fit(
         heard: the training part.
         l2: penalty l2 / 2 * |weights|^2 beside the mean loss.
         options: seed and epochs.
+        in_context: which way of hearing to learn from.
         state: file that makes the training resumable.
     """
-    x = np.concatenate([part.alone for part in heard] + [part.in_context for part in heard])
-    once = np.concatenate([part.corpus.labels.to_numpy(np.float32) for part in heard])
-    target = np.concatenate([once, once]) if len(x) > len(once) else once
+    x = np.concatenate([part.in_context if in_context else part.alone for part in heard])
+    target = np.concatenate([part.corpus.labels.to_numpy(np.float32) for part in heard])
     head = LinearHead(LinearHeadConfig(target.shape[1], x.shape[2], x.shape[1]))
     head.standardise(torch.from_numpy(x))
     batches = ArrayBatches(
         torch.from_numpy((x - head.mean.numpy()) / head.scale.numpy()),
         torch.from_numpy(target),
         torch.from_numpy(class_weights(target)),
-        BATCH_SIZE,
+        max(1, min(MAX_BATCH_SIZE, len(x) // STEPS_PER_EPOCH)),
         options.seed,
     )
     how = TrainOptions(epochs=options.epochs, learning_rate=LEARNING_RATE, l2=l2, seed=options.seed)
