@@ -22,8 +22,8 @@ def run(
     store: Annotated[
         Path, typer.Option(help="Where the encoder's statistics stay between runs.")
     ] = Path("runs/store"),
-    seed: Annotated[int, typer.Option(help="Seed of folds and order.")] = 0,
-    epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's own number.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of folds and order.", min=0)] = 0,
+    epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's own.", min=1)] = None,
     layers: Annotated[
         str, typer.Option(help="Encoder layers, such as 3 or 1,2,3; several are mixed.")
     ] = "3",
@@ -51,7 +51,7 @@ def run(
     from affekt.corpora import source
     from affekt.exceptions import AffektError, CorpusError
     from affekt.recipes import RECIPES
-    from affekt.recipes.probe import EPOCHS, RunOptions
+    from affekt.recipes.probe import RunOptions
 
     if recipe not in RECIPES:
         raise AffektError(f"no recipe {recipe!r}: there are {', '.join(RECIPES)}")
@@ -74,7 +74,7 @@ def run(
             command=shlex.join(["affekt", *sys.argv[1:]]),
             progress=progress,
             seed=seed,
-            epochs=EPOCHS if epochs is None else epochs,
+            epochs=epochs,
             layers=_layers(layers),
             split=split,
             allow_shared_speakers=allow_shared_speakers,

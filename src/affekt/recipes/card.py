@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from affekt import __version__
-from affekt.recipes.probe import Heard, RunOptions, class_weights
+from affekt.recipes.probe import MAX_BATCH_SIZE, Heard, RunOptions, class_weights, default_epochs
 
 
 def card_of(
@@ -34,11 +34,14 @@ def card_of(
     corpora = []
     for name, part in taught.items():
         known = {key: part.corpus.card.get(key) for key in ("version", "licence", "citation")}
-        speakers = sorted(part.corpus.utterances["speaker"].dropna().unique())
+        speakers = sorted(
+            f"{name}/{s}" for s in part.corpus.utterances["speaker"].dropna().unique()
+        )
         corpora.append(
             {"name": name, **known, "utterances": len(part.corpus), "speakers": speakers}
         )
     labels = pd.concat([part.corpus.labels for part in taught.values()])
+    epochs = options.epochs or default_epochs(-(-len(labels) // MAX_BATCH_SIZE))
     target = labels.to_numpy(np.float32)
     weighted = np.average(target, axis=0, weights=class_weights(target))
     measured = {k: round(v, 4) for k, v in best.items() if k not in ("target", "l2")}
@@ -57,7 +60,7 @@ def card_of(
         "corpora": corpora,
         "target": f"{best['target']} where raters voted (crema-d), intention elsewhere",
         "selection": "mean UAR, leaving one training corpus out at a time, alone and in context",
-        "options": {"l2": best["l2"], "epochs": options.epochs, "seed": options.seed},
+        "options": {"l2": best["l2"], "epochs": epochs, "seed": options.seed},
         "metrics": {"leave_one_corpus_out": measured, "held_out_speakers": dict(calibration)},
         "temperature": temperature,
         "prior": dict(zip(labels, (round(float(share), 6) for share in weighted), strict=True)),

@@ -25,7 +25,7 @@ from affekt.train import TrainOptions, train
 
 LAYERS = (3,)  # of 6 in Whisper base; several are mixed, with learned weights
 MAX_BATCH_SIZE = 2048
-STEPS_PER_EPOCH = 16  # at least: a small corpus gets smaller batches, not fewer steps
+MIN_STEPS = 320  # a small corpus gets more epochs, not fewer steps
 EPOCHS = 20
 LEARNING_RATE = 2e-2
 INVERSE_L2 = 0.003  # scikit-learn's C of the reference probe: penalty |w|^2 / (2 C n)
@@ -45,7 +45,7 @@ class RunOptions:
     command: str  # as typed, for RESULTS.md
     progress: Progress  # (what, total) -> told how many more are done
     seed: int = 0
-    epochs: int = EPOCHS
+    epochs: int | None = None  # None = EPOCHS, or as many as make MIN_STEPS
     layers: tuple[int, ...] = LAYERS
     split: str | None = None  # one of affekt.splits.KINDS; None = the recipe's own
     allow_shared_speakers: bool = False
@@ -138,6 +138,15 @@ class _OnStandardised(nn.Module):
         return self.head.classify(x)
 
 
+def default_epochs(n_batches: int) -> int:
+    """Give the number of passes over the data that a recipe makes if it is not told.
+
+    >>> default_epochs(8), default_epochs(100)
+    (40, 20)
+    """
+    return max(EPOCHS, -(-MIN_STEPS // n_batches))
+
+
 def class_weights(target: Float32) -> Float32:
     """Weight utterances so that every class counts the same: sum_c target_c / mass of c.
 
@@ -180,10 +189,15 @@ def fit(
         torch.from_numpy((x - head.mean.numpy()) / head.scale.numpy()),
         torch.from_numpy(target),
         torch.from_numpy(class_weights(target)),
-        max(1, min(MAX_BATCH_SIZE, len(x) // STEPS_PER_EPOCH)),
+        MAX_BATCH_SIZE,
         options.seed,
     )
-    how = TrainOptions(epochs=options.epochs, learning_rate=LEARNING_RATE, l2=l2, seed=options.seed)
+    how = TrainOptions(
+        epochs=options.epochs or default_epochs(len(batches)),
+        learning_rate=LEARNING_RATE,
+        l2=l2,
+        seed=options.seed,
+    )
     tell = options.progress("training", how.epochs * len(batches)) if state else None
     train(
         _OnStandardised(head),
