@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from affekt import __version__
-from affekt.recipes.probe import MAX_BATCH_SIZE, Heard, RunOptions, class_weights, default_epochs
+from affekt.recipes.probe import EPOCHS, Heard, RunOptions, class_weights
 
 
 def card_of(
@@ -41,7 +41,7 @@ def card_of(
             {"name": name, **known, "utterances": len(part.corpus), "speakers": speakers}
         )
     labels = pd.concat([part.corpus.labels for part in taught.values()])
-    epochs = options.epochs or default_epochs(-(-len(labels) // MAX_BATCH_SIZE))
+    epochs = options.epochs or EPOCHS
     target = labels.to_numpy(np.float32)
     weighted = np.average(target, axis=0, weights=class_weights(target))
     measured = {k: round(v, 4) for k, v in best.items() if k not in ("target", "l2")}

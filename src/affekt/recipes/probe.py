@@ -168,6 +168,7 @@ def fit(
     l2: float,
     options: RunOptions,
     in_context: bool = False,
+    n_batches: int | None = None,
     state: Path | None = None,
 ) -> LinearHead:
     """Fit a head to the labels of corpora of one scheme, heard alone or in context.
@@ -179,6 +180,7 @@ def fit(
         l2: penalty l2 / 2 * |weights|^2 beside the mean loss.
         options: seed and epochs.
         in_context: which way of hearing to learn from.
+        n_batches: batches an epoch; None = batches of MAX_BATCH_SIZE, and MIN_STEPS in all.
         state: file that makes the training resumable.
     """
     x = np.concatenate([part.in_context if in_context else part.alone for part in heard])
@@ -189,11 +191,11 @@ def fit(
         torch.from_numpy((x - head.mean.numpy()) / head.scale.numpy()),
         torch.from_numpy(target),
         torch.from_numpy(class_weights(target)),
-        MAX_BATCH_SIZE,
+        min(MAX_BATCH_SIZE, max(1, len(x) // n_batches)) if n_batches else MAX_BATCH_SIZE,
         options.seed,
     )
     how = TrainOptions(
-        epochs=options.epochs or default_epochs(len(batches)),
+        epochs=options.epochs or (EPOCHS if n_batches else default_epochs(len(batches))),
         learning_rate=LEARNING_RATE,
         l2=l2,
         seed=options.seed,
