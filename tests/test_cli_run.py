@@ -61,7 +61,7 @@ def test_a_run_prints_its_report_and_says_where_it_lies(run):
     [
         ("affekt_bass", {}, "no recipe 'affekt_bass': there are affekt_base,"),
         ("speaker_folds", {"corpus": "toy"}, "--corpus toy: give NAME=ROOT with a name of"),
-        ("speaker_folds", {"corpus": "timit=toy"}, "--corpus timit=toy: give NAME=ROOT"),
+        ("speaker_folds", {"corpus": "timit=toy"}, "no corpus 'timit': there are crema-d"),
         ("speaker_folds", {"corpus": "ravdess=nowhere"}, "nowhere"),
         ("speaker_folds", {"corpus": "csv=nowhere.csv"}, "nowhere.csv"),
         ("speaker_folds", {"corpus": "emovo=toy"}, "toy"),

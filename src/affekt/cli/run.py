@@ -10,7 +10,7 @@ import typer
 
 def run(
     recipe: Annotated[
-        str, typer.Argument(help="affekt_base, ravdess_speaker_folds or speaker_folds.")
+        str, typer.Argument(help="One of affekt_base, ravdess_speaker_folds, speaker_folds.")
     ],
     corpus: Annotated[
         list[str], typer.Option(help="A corpus and where it lies; repeat it.", metavar="NAME=ROOT")
@@ -48,7 +48,7 @@ def run(
         --corpus urdu=DATA/URDU --out mine
     """  # noqa: D301 - click wants the backspace itself: keep these lines as they are
     from affekt.cli.progress import bars
-    from affekt.corpora import source
+    from affekt.corpora import CORPORA, source
     from affekt.exceptions import AffektError, CorpusError
     from affekt.recipes import RECIPES
     from affekt.recipes.probe import RunOptions
@@ -59,7 +59,9 @@ def run(
     for pair in corpus:
         name, equals, root = pair.partition("=")
         if not equals:
-            raise CorpusError(f"--corpus {pair}: give NAME=ROOT")
+            raise CorpusError(
+                f"--corpus {pair}: give NAME=ROOT with a name of {', '.join(CORPORA)}"
+            )
         if name in corpora:
             raise CorpusError(f"--corpus {pair}: {name} is given twice")
         corpora[name] = source(name).load(root)
