@@ -60,10 +60,10 @@ def log_mels() -> list[Row]:
     without_torch._torch_extract_fbank_features = lambda waveforms, device: (
         without_torch._np_extract_fbank_features(waveforms, device)
     )
+    asked = {"sampling_rate": audio.SAMPLE_RATE, "return_tensors": "np"}
     rows = []
     for seconds in (CLIP_SECONDS, 30):
         waveform = np.resize(example(), seconds * audio.SAMPLE_RATE)
-        asked = {"sampling_rate": audio.SAMPLE_RATE, "return_tensors": "np"}
         ours, torchs, numpys = in_turn(
             lambda w=waveform: log_mel(w),
             lambda w=waveform: peer(w, **asked),

@@ -18,6 +18,7 @@ from affekt.export import build, write_onnx
 from affekt.models import WhisperProbe, WhisperProbeConfig
 from affekt.models.rounding import int8, round_weights
 from affekt.models.whisper import WhisperConfig
+from affekt.models.whisper_probe import MAX_ALONE_FRAMES
 
 one_thread = pytest.fixture(scope="module", autouse=True)(tiny_whisper.one_thread)
 
@@ -104,6 +105,20 @@ def test_more_heads_and_width_make_no_difference():
     np.testing.assert_allclose(
         run(session, mel, [(2, 17)]), in_torch(model, mel, [(2, 17)]), atol=1e-4
     )
+
+
+@pytest.mark.parametrize("n_frames", [MAX_ALONE_FRAMES, MAX_ALONE_FRAMES + 1])
+def test_a_long_recording_is_answered_as_a_stretch_is(pair, n_frames):
+    model, session = pair
+    mel = log_mel(2 * n_frames)
+    with torch.inference_mode():
+        pooled = model.statistics(
+            torch.from_numpy(mel), None, torch.ones(1, 1, n_frames, dtype=torch.bool)
+        )[:, 0]
+        head = model.head if n_frames == MAX_ALONE_FRAMES else model.context_head
+        expected = head(pooled).numpy()
+        np.testing.assert_allclose(model(torch.from_numpy(mel)).numpy(), expected, atol=1e-5)
+    np.testing.assert_allclose(run(session, mel, [(0, n_frames)]), expected, atol=1e-4)
 
 
 def test_inputs_and_output_are_those_of_the_contract(pair):

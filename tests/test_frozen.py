@@ -296,11 +296,19 @@ def test_a_recording_that_changed_is_heard_again(encoder, tmp_path):
     corpus = recordings(tmp_path / "c", {"u": 5_000, "v": 5_000}, speaker="1")
     before = statistics(corpus, encoder, LAYERS, store=tmp_path / "s")
     audio.write(corpus.path("v"), np.zeros(5_000, np.float32))
-    os.utime(corpus.path("v"), ns=(1, 1))
     after = statistics(corpus, encoder, LAYERS, store=tmp_path / "s")
     np.testing.assert_array_equal(after.values[0], before.values[0])
     assert np.abs(after.values[1] - before.values[1]).max() > 0.01
     assert after.fingerprints["v"] != before.fingerprints["v"]
+
+
+def test_a_copy_of_a_corpus_is_not_heard_again(encoder, tmp_path):
+    here = recordings(tmp_path / "c", {"u": 5_000}, speaker="1")
+    there = recordings(tmp_path / "elsewhere", {"u": 5_000}, speaker="1")
+    os.utime(there.path("u"), ns=(1, 1))
+    for corpus in (here, there):
+        statistics(corpus, encoder, LAYERS, store=tmp_path / "s")
+    assert len(list((tmp_path / "s").iterdir())) == 1
 
 
 def test_a_run_that_was_stopped_goes_on_where_it_was(corpus, encoder, tmp_path, monkeypatch):

@@ -404,4 +404,4 @@ def test_a_head_fits_the_utterances_in_the_order_of_their_labels(heard):
 def test_statistics_that_do_not_fit_their_corpus_are_refused(heard):
     whole, _ = heard
     with pytest.raises(AssertionError):
-        Heard(whole.corpus, whole.alone[1:], whole.in_context, whole.fingerprints)
+        Heard(whole.corpus, whole.alone[1:], whole.in_context, whole.seconds, whole.fingerprints)

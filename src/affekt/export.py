@@ -27,6 +27,7 @@ from affekt.models.heads import LinearHead
 from affekt.models.pooling import VARIANCE_FLOOR
 from affekt.models.rounding import int8
 from affekt.models.whisper import MAX_FRAMES, Block, sinusoids
+from affekt.models.whisper_probe import MAX_ALONE_FRAMES
 
 OPSET = 20  # Gelu came with it
 POSITION_ERROR = 2**-11 + 1e-4  # published positions are rounded to half precision; sin differs
@@ -89,7 +90,7 @@ def build(model: WhisperProbe) -> onnx.ModelProto:
     member = _segment_weights(graph, states)
     layers = model.config.layers
     mixed = [_pool(graph, states[layer], member) for layer in layers]
-    alone = _is_whole(graph, states[0])
+    alone = _is_alone(graph, states[0])
     logits = graph.op(
         "Where", alone, _head(graph, model.head, mixed), _head(graph, model.context_head, mixed)
     )
@@ -224,12 +225,13 @@ def _pool(graph: Graph, states: str, member: str) -> str:
     return graph.op("Concat", graph.op("Add", mean, centre), spread, axis=-1)
 
 
-def _is_whole(graph: Graph, states: str) -> str:
-    """Whether a segment is all that is heard, (n_segments, 1)."""
+def _is_alone(graph: Graph, states: str) -> str:
+    """Whether a segment is all that is heard, and short, (n_segments, 1)."""
     start, end = graph.add("Split", "segments", n=2, axis=1, num_outputs=2)
     count = graph.op("Shape", states, start=1, end=2)
     first = graph.op("Equal", start, np.array(0))
-    return graph.op("And", first, graph.op("Equal", end, count))
+    whole = graph.op("And", first, graph.op("Equal", end, count))
+    return graph.op("And", whole, graph.op("LessOrEqual", end, np.array(MAX_ALONE_FRAMES)))
 
 
 def _head(graph: Graph, head: LinearHead, pooled: Sequence[str]) -> str:

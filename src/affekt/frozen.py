@@ -133,17 +133,19 @@ def _shards(plan: Plan) -> list[Plan]:
 
 
 def _key(corpus: Corpus, encoder: WhisperEncoder, layers: Sequence[int], plan: Plan) -> str:
-    """Hash what the results depend on: weights, layers, plan, each file's place, size and time."""
+    """Hash what the results depend on: weights, layers, plan, and what is in each file."""
     settings = (UTTERANCES_PER_SHARD, encoder.config, tuple(layers), plan)
     digest = hashlib.sha256(repr(settings).encode())
     for name, value in encoder.state_dict().items():
         digest.update(name.encode() + value.numpy().tobytes())
     table = corpus.utterances
+    known: dict[Path, str] = {}  # one recording may hold many utterances
     for utterance, start, end in zip(table.index, table["start"], table["end"], strict=True):
         path = corpus.path(utterance)
-        found = path.stat() if path.is_file() else None
-        size = (found.st_size, found.st_mtime_ns) if found else None
-        digest.update(repr((utterance, float(start), float(end), size)).encode())
+        if path not in known:
+            content = path.read_bytes() if path.is_file() else b""
+            known[path] = hashlib.sha256(content).hexdigest()
+        digest.update(repr((utterance, float(start), float(end), known[path])).encode())
     return digest.hexdigest()[:16]
 
 

@@ -1,7 +1,8 @@
 """The recogniser's network: first layers of Whisper's encoder, pooled, and two linear heads.
 
 A sound heard alone leaves other states than the same sound within a longer recording. So there
-is a head for each: `head` for what is all that the encoder heard, `context_head` for a stretch.
+is a head for each: `head` for a short sound that is all the encoder heard, `context_head` for a
+stretch, and for what is longer than the clips that `head` learns from.
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 from affekt.models.heads import LinearHead, LinearHeadConfig
 from affekt.models.pooling import mean_std
 from affekt.models.whisper import WhisperConfig, WhisperEncoder
+
+MAX_ALONE_FRAMES = 350  # 7 s * 50 frames/s: clips of acted speech last 1 .. 7 s
 
 
 @dataclass(frozen=True)
@@ -68,16 +71,16 @@ class WhisperProbe(nn.Module):
     def segments(self, log_mel: Tensor, mask: Tensor | None, segments: Tensor) -> Tensor:
         """Give logits of stretches, (batch, n_segments, n_outputs).
 
-        A stretch that is all there is is heard alone, the others in context.
+        A stretch that is all there is, and short, is heard alone, the others in context.
         """
         statistics = self.statistics(log_mel, mask, segments)
         valid = segments.shape[-1] if mask is None else mask.sum(-1)[:, None]
-        alone = (segments.sum(-1) == valid)[..., None]
+        n_frames = segments.sum(-1)
+        alone = ((n_frames == valid) & (n_frames <= MAX_ALONE_FRAMES))[..., None]
         return torch.where(alone, self.head(statistics), self.context_head(statistics))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is None:
             n_frames = -(-x.shape[-1] // 2)
             mask = torch.ones(x.shape[0], n_frames, dtype=torch.bool, device=x.device)
-        logits: Tensor = self.head(self.statistics(x, mask, mask[:, None])[:, 0])
-        return logits
+        return self.segments(x, mask, mask[:, None])[:, 0]

@@ -27,7 +27,7 @@ from affekt.recipes.cross_corpus import (
     refuse_leaks,
     run_key,
 )
-from affekt.recipes.probe import Heard, RunOptions, frozen_encoder, hear, logits
+from affekt.recipes.probe import Heard, RunOptions, frozen_encoder, hear
 from affekt.recipes.results import Result, write_zero_shot
 from affekt.scheme import EKMAN_8
 from affekt.votes.shares import shares
@@ -78,7 +78,7 @@ def main(options: RunOptions) -> list[Result]:
         tests.append(("held-out actors", _actors(heard["crema-d"], held_out=True)))
     return [
         write_zero_shot(
-            part.corpus, logits(heads.alone, part.alone) / temperature, labels, split, options
+            part.corpus, heads.of_recordings(part) / temperature, labels, split, options, REFERENCE
         )
         for split, part in tests
     ]

@@ -61,17 +61,18 @@ class Heard:
     """A corpus as the encoder heard it: each utterance alone, and among others of its speaker.
 
     `alone` and `in_context`: (n, n_layers, n_features), in the order of the corpus' table;
-    `in_context` has no rows where a recipe does not ask for it.
+    `in_context` has no rows where a recipe does not ask for it. `seconds`: (n,).
     """
 
     corpus: Corpus
     alone: Float32
     in_context: Float32
+    seconds: NDArray[np.float64]
     fingerprints: dict[str, str]
 
     def __post_init__(self) -> None:
         n = len(self.corpus)
-        assert len(self.alone) == len(self.corpus.labels) == n
+        assert len(self.alone) == len(self.seconds) == len(self.corpus.labels) == n
         assert len(self.in_context) in (0, n)
 
     def select(self, ids: Iterable[str]) -> "Heard":
@@ -79,7 +80,7 @@ class Heard:
         chosen = self.corpus.select(ids)
         rows = self.corpus.utterances.index.get_indexer(chosen.utterances.index)
         in_context = self.in_context[rows] if len(self.in_context) else self.in_context
-        return Heard(chosen, self.alone[rows], in_context, self.fingerprints)
+        return Heard(chosen, self.alone[rows], in_context, self.seconds[rows], self.fingerprints)
 
     def relabel(self, labels: pd.DataFrame, scheme: Categories) -> "Heard":
         """Teach other labels with the same recordings."""
@@ -124,7 +125,7 @@ def hear(
 
     alone = passes(False)
     context = passes(True).values if in_context else alone.values[:0]
-    return Heard(usable, alone.values, context, alone.fingerprints)
+    return Heard(usable, alone.values, context, alone.seconds, alone.fingerprints)
 
 
 class _OnStandardised(nn.Module):

@@ -11,8 +11,6 @@ from affekt.recipes.results import Result
 from affekt.recipes.speaker_folds import cross_validate, only_corpus
 from affekt.splits import from_groups
 
-REFERENCE = {"UAR": 0.7532}  # EmoBox's best frozen encoder there, Whisper large v3
-
 FOLDS = {  # fold -> the actors tested in it
     "1": ("01", "11", "20", "21"),
     "2": ("04", "10", "12", "14"),

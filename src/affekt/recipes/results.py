@@ -1,5 +1,6 @@
 """What a recipe leaves behind: report, predictions, picture, and one row for RESULTS.md."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,6 +50,7 @@ def write_zero_shot(
     training_labels: pd.DataFrame,
     split: str,
     options: RunOptions,
+    reference: Mapping[str, float],
 ) -> Result:
     """Report on utterances that a model of the eight labels never met, and write it.
 
@@ -60,6 +62,7 @@ def write_zero_shot(
         training_labels: what the model was trained on: the majority baseline.
         split: what kind of test this is; also the folder's name behind the corpus'.
         options: where to.
+        reference: corpus -> accuracy that the Whisper paper prints for it.
     """
     truth = harmonise(corpus.labels, corpus.name, EKMAN_8)
     allowed = [label for label in EKMAN_8 if truth[label].max() > 0]
@@ -68,11 +71,15 @@ def write_zero_shot(
     )
     taught = training_labels[allowed]
     taught = taught[taught.sum(axis=1) > 0]
+    notes = []
+    if corpus.name in reference:
+        notes.append(f"for scale: the Whisper paper has accuracy {reference[corpus.name]:.4f}")
     report = evaluate(
         truth[allowed],
         predictions[allowed],
         speakers=corpus.utterances["speaker"],
         training_labels=taught.div(taught.sum(axis=1), axis=0),
+        notes=notes,
         seed=options.seed,
     )
     folder = options.out / f"{corpus.name}-{split.replace(' ', '-')}"
