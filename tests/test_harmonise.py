@@ -53,7 +53,8 @@ def test_harmonising_shares_equals_harmonising_each_vote_and_averaging():
     rng = np.random.default_rng(0)
     scheme = SCHEMES["ravdess_8"]
     said = rng.choice(np.array(scheme.labels), 60)
-    votes = pd.DataFrame({"utterance": np.repeat(["b", "a", "c"], 20), "rater": "x", "label": said})
+    utterances = np.repeat(["b", "a", "c"], 20)
+    votes = pd.DataFrame({"utterance": utterances, "rater": np.arange(60), "label": said})
     together = harmonise(shares(votes, scheme), "ravdess", EKMAN_8)
     each = harmonise(pure(*scheme), "ravdess", EKMAN_8).loc[votes["label"]]
     apart = each.groupby(votes["utterance"].to_numpy()).mean()

@@ -10,6 +10,7 @@ import pytest
 
 from affekt import plots
 from affekt.exceptions import AffektError
+from affekt.plots import along_time
 from affekt.report import evaluate
 from affekt.scheme import EKMAN_8, NOUNS
 from affekt.timeline import Segment
@@ -170,8 +171,8 @@ def test_a_long_recording_is_thinned_without_changing_its_mean():
     scores = scores_of(5000)
     times = windows(5000)
     times[2501:] += 100.0
-    spans, means, breaks = plots._thinned(times, scores, np.array([2501]))
-    assert len(means) <= plots.N_POINTS + 2
+    spans, means, breaks = along_time._thinned(times, scores, np.array([2501]))
+    assert len(means) <= along_time.N_POINTS + 2
     assert spans[breaks[0] - 1, 1] == times[2500, 1]
     assert spans[breaks[0], 0] == times[2501, 0]
     weights = np.diff(spans, axis=1)[:, 0]
@@ -197,8 +198,8 @@ def test_a_recording_of_no_length_is_drawn_too(tmp_path):
 def test_the_time_axis_counts_seconds_or_shows_a_clock(seconds, label):
     figure = plots.timeline([[0.0, seconds]], scores_of(1), LABELS, [])
     assert figure.axes[-1].get_xlabel() == label
-    assert plots._clock(61) == "1:01"
-    assert plots._clock(3661) == "1:01:01"
+    assert along_time._clock(61) == "1:01"
+    assert along_time._clock(3661) == "1:01:01"
 
 
 @pytest.mark.parametrize("n_samples", [0, 1, 5000, 160_001])

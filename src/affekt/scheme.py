@@ -81,6 +81,21 @@ EMODB_7 = Categories(
 )
 URDU_4 = Categories("urdu_4", ("anger", "happiness", "neutral", "sadness"))
 IEMOCAP_4 = Categories("iemocap_4", ("anger", "happiness", "neutral", "sadness"))
+IEMOCAP_10 = Categories(
+    "iemocap_10",
+    (
+        *("anger", "happiness", "sadness", "neutral", "excitement"),
+        *("frustration", "fear", "surprise", "disgust", "other"),
+    ),
+)
+MSP_PODCAST_9 = Categories(
+    "msp_podcast_9",
+    (
+        *("anger", "contempt", "disgust", "fear", "happiness"),
+        *("neutral", "sadness", "surprise", "other"),
+    ),
+)
+MSP_IMPROV_5 = Categories("msp_improv_5", ("anger", "happiness", "neutral", "sadness", "other"))
 DUSHA_4 = Categories("dusha_4", ("anger", "sadness", "neutral", "happiness"))
 HUME_9 = Categories(
     "hume_9",
@@ -106,6 +121,9 @@ SCHEMES: dict[str, Categories] = {
     "emodb_7": EMODB_7,
     "urdu_4": URDU_4,
     "iemocap_4": IEMOCAP_4,
+    "iemocap_10": IEMOCAP_10,
+    "msp_podcast_9": MSP_PODCAST_9,
+    "msp_improv_5": MSP_IMPROV_5,
     "dusha_4": DUSHA_4,
     "hume_9": HUME_9,
 }

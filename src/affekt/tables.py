@@ -108,6 +108,26 @@ def check_votes(table: pd.DataFrame, categories: Categories | None = None) -> pd
     return checked
 
 
+def text_codes(column: pd.Series) -> tuple[np.ndarray, pd.Index]:
+    """A column of ids or words as integers, in order of first appearance.
+
+    Returns:
+        Code of each row (n_rows,), -1 = missing, and the distinct texts as the checks write them.
+
+    >>> codes, texts = text_codes(pd.Series([7.0, np.nan, 3, 7]))
+    >>> codes.tolist(), texts.tolist()
+    ([0, -1, 1, 0], ['7', '3'])
+    """
+    if column.dtype == object or isinstance(column.dtype, pd.StringDtype):
+        codes, texts = pd.factorize(_text(column, column.index))
+        return codes, pd.Index(texts)
+    codes, distinct = _distinct(column)
+    if isinstance(column.dtype, pd.CategoricalDtype):  # may hold "1" and 1
+        again, distinct = pd.factorize(distinct)
+        codes = np.append(again, -1)[codes]
+    return codes, distinct
+
+
 def check_ratings(table: pd.DataFrame) -> pd.DataFrame:
     """Check ratings: one row is one rater's number for one dimension of one utterance.
 
@@ -269,8 +289,23 @@ def _index(table: pd.DataFrame, what: str) -> pd.Index:
 
 
 def _text(values: pd.Series | np.ndarray, index: pd.Index) -> pd.Series:
-    text = [np.nan if pd.isna(value) else _word(value) for value in values]
-    return pd.Series(text, index=index, dtype=TEXT)
+    column = pd.Series(values).set_axis(index)
+    if pd.api.types.infer_dtype(column, skipna=True) == "string":
+        text = column.astype(TEXT)
+    elif column.dtype == object:  # 1 and True, say, are equal and read differently
+        said = [np.nan if pd.isna(value) else _word(value) for value in column]
+        text = pd.Series(said, index=index, dtype=TEXT)
+    else:
+        codes, distinct = _distinct(column)
+        words = distinct.array.take(codes, allow_fill=True)
+        text = pd.Series(words, index=index, dtype=TEXT)
+    return text if text.dtype != object else text.where(text.notna(), np.nan)
+
+
+def _distinct(column: pd.Series) -> tuple[np.ndarray, pd.Index]:
+    """Values of a column that is not of objects, each written as text once; -1 = missing."""
+    codes, values = pd.factorize(column)
+    return codes, pd.Index([_word(value) for value in values.tolist()], dtype=TEXT)
 
 
 def _word(value: object) -> str:

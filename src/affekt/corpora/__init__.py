@@ -3,7 +3,25 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from affekt.corpora import crema_d, emodb, emovo, generic, nemo, ravdess, tess, toy, urdu
+from affekt.corpora import (
+    cmu_mosei,
+    crema_d,
+    dusha,
+    earkick,
+    emodb,
+    emovo,
+    generic,
+    iemocap,
+    label_studio,
+    msp_improv,
+    msp_podcast,
+    nemo,
+    ravdess,
+    tess,
+    toloka,
+    toy,
+    urdu,
+)
 from affekt.corpora.tree import CheckReport
 from affekt.corpus import Corpus
 from affekt.exceptions import CorpusError
@@ -38,6 +56,46 @@ CORPORA: dict[str, CorpusSource] = {
     "emovo": CorpusSource("588 clips, 6 actors, 7 emotions, Italian", emovo.load, emovo.check),
     "emodb": CorpusSource("535 clips, 10 actors, 7 emotions, German", emodb.load, emodb.check),
     "urdu": CorpusSource("400 clips, 29 speakers, 4 emotions, Urdu", urdu.load, urdu.check),
+    "dusha": CorpusSource(
+        "304,000 clips, acted and podcasts, 5 answers, Russian, with 1.7 M votes",
+        dusha.load,
+        dusha.check,
+    ),
+    "earkick": CorpusSource(
+        "348 clips, 3 annotators, 6 emotions in 4 steps, votes and ratings",
+        earkick.load,
+        earkick.check,
+    ),
+    "iemocap": CorpusSource(
+        "10,039 turns, 10 actors, 10 emotions, English, each evaluator's votes and ratings",
+        iemocap.load,
+        iemocap.check,
+    ),
+    "msp-podcast": CorpusSource(
+        "turns of podcasts, 9 emotions, English, each rater's votes and ratings",
+        msp_podcast.load,
+        msp_podcast.check,
+    ),
+    "msp-improv": CorpusSource(
+        "8438 turns, 12 actors, 5 emotions, English, each rater's votes and ratings",
+        msp_improv.load,
+        msp_improv.check,
+    ),
+    "cmu-mosei": CorpusSource(
+        "sentences of YouTube monologues, 6 emotions rated 0 to 3, English",
+        cmu_mosei.load,
+        cmu_mosei.check,
+    ),
+    "label-studio": CorpusSource(
+        "any recordings: a Label Studio JSON export, votes and ratings",
+        label_studio.load,
+        label_studio.check,
+    ),
+    "toloka": CorpusSource(
+        "any recordings: votes as crowd-kit or Toloka write them (task, worker, label)",
+        toloka.load,
+        toloka.check,
+    ),
     "affekt": CorpusSource(
         "any recordings, in a folder of Affekt's own format: card.json and tables",
         generic.load_written,

@@ -64,7 +64,17 @@ EXCLUDED = {
 
 N_CLIPS = 7442
 
+Channel = Literal["voice", "face", "both"]
+
 _CHANNELS = {"voice": 1, "face": 2, "both": 3}  # first of the six digits of a row's index
+_STRENGTHS = {
+    "meanAngerResp": "anger",
+    "meanDisgustResp": "disgust",
+    "meanFearResp": "fear",
+    "meanHappyResp": "happiness",
+    "meanNeutralResp": "neutral",
+    "meanSadResp": "sadness",
+}
 _VOTES_FILE = "tabulatedVotes.csv"
 _NAMES_FILE = "SentenceFilenames.csv"
 _ACTORS_FILE = "VideoDemographics.csv"
@@ -74,7 +84,7 @@ _NAME = re.compile(rf"(10\d\d)_({'|'.join(SENTENCES)})_({'|'.join(EMOTIONS)})_(L
 def load(
     root: str | Path,
     *,
-    votes: Literal["voice", "face", "both"] = "voice",
+    votes: Channel = "voice",
     durations: bool = False,
 ) -> Corpus:
     """Load CREMA-D; labels are what the actors meant, votes what the crowd took it for.
@@ -98,13 +108,13 @@ def load(
         raise CorpusError(f"votes must be one of {', '.join(_CHANNELS)}, not {votes!r}")
     found = walk(root, _parse, PATTERN)
     actors = _actors(root)
-    counts = _counts(root, votes, found)
+    voted = _votes(root, votes, found)
     for utterance, row in found.rows.items():
         row |= actors.get(row["speaker"], {})
         row["excluded"] = EXCLUDED.get(utterance, "")
-        if counts is not None:
-            row["intensity"] = counts["intensity"].get(utterance)
-    ballots = None if counts is None else _ballots(counts)
+        if voted is not None:
+            row["intensity"] = voted["intensity"].get(utterance)
+    ballots = None if voted is None else _ballots(voted)
     return assemble(root, CREMA_D_6, found, CARD, durations=durations, votes=ballots)
 
 
@@ -127,6 +137,42 @@ def check(root: str | Path) -> CheckReport:
         return CheckReport(N_CLIPS, report.found, [], report.extra, report.problems)
     listed = _read(names, ["Filename"])["Filename"].str.upper()
     return compare(listed, found, problems)
+
+
+def counts(root: str | Path, votes: Channel = "voice") -> pd.DataFrame:
+    """The table of votes: how many raters gave each of the six answers on each clip.
+
+    Args:
+        root: the repository's folder, or one above it; its recordings need not be there.
+        votes: of the raters who heard the voice, who saw the face, or who had both.
+
+    Returns:
+        Index `utterance`, a column of whole numbers for each category in the scheme's order.
+
+    Raises:
+        CorpusError: no table of votes below `root`, a git-lfs pointer, or it is cut or foreign.
+    """
+    return _channel(root, votes)[list(CREMA_D_6)].astype(int)
+
+
+def intensities(root: str | Path, votes: Channel = "voice") -> pd.DataFrame:
+    """How strong the raters who named an emotion found it, on average, on each clip.
+
+    Returns:
+        Index `utterance`, a column for each category in the scheme's order, 0 to 1; NaN where
+        nobody named the category. The column `all` is the mean over every answer, which `load`
+        gives as `intensity`.
+
+    Raises:
+        CorpusError: as `counts`.
+    """
+    table = _channel(root, votes)
+    columns = {"meanEmoResp": "all", **_STRENGTHS}
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise CorpusError(f"{root}: {_VOTES_FILE} has no column {', '.join(missing)}")
+    means = table[list(columns)].rename(columns=columns)
+    return (means.where(means >= 0) / 100)[[*CREMA_D_6, "all"]]
 
 
 def _parse(stem: str) -> dict[str, Any] | None:
@@ -156,28 +202,47 @@ def _actors(root: str | Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def _counts(root: str | Path, votes: str, found: Walk) -> pd.DataFrame | None:
-    """Per clip the counts of the six answers, in the scheme's order, and the mean intensity."""
+def _votes(root: str | Path, votes: Channel, found: Walk) -> pd.DataFrame | None:
+    """Per clip of the tree the counts of the six answers and the mean intensity."""
+    if find_file(root, _VOTES_FILE) is None:
+        return None
+    table = _channel(root, votes)
+    strength = table["meanEmoResp"]
+    counted = table[list(CREMA_D_6)].assign(intensity=strength.where(strength >= 0) / 100)
+    return counted[counted.index.isin(list(found.rows))]
+
+
+def _channel(root: str | Path, votes: Channel) -> pd.DataFrame:
+    """The rows of one channel by clip, the counts under the categories' names."""
+    if votes not in _CHANNELS:
+        raise CorpusError(f"votes must be one of {', '.join(_CHANNELS)}, not {votes!r}")
     path = find_file(root, _VOTES_FILE)
     if path is None:
-        return None
-    letters = [code[0] for code in EMOTIONS]
+        raise CorpusError(f"{root}: no {_VOTES_FILE} below it")
+    letters = {code[0]: label for code, label in EMOTIONS.items()}
     table = _read(path, [*letters, "fileName", "meanEmoResp"])
-    table = table[table.iloc[:, 0] // 100_000 == _CHANNELS[votes]]
-    counts = table[letters].set_axis(list(EMOTIONS.values()), axis=1)
-    counts["intensity"] = table["meanEmoResp"].where(table["meanEmoResp"] >= 0) / 100
-    counts.index = pd.Index(table["fileName"].str.upper())
-    return counts[counts.index.isin(list(found.rows))]
+    whole = table[[*letters, "fileName", "meanEmoResp"]].notna().all(axis=1)
+    if not whole.all():
+        raise CorpusError(
+            f"{path}, row {int(whole.to_numpy().argmin()) + 2}: the row is not whole, or cut"
+        )
+    try:
+        table = table.astype(dict.fromkeys(letters, int) | {"meanEmoResp": float})
+        channel = table.iloc[:, 0].astype(int) // 100_000
+    except ValueError as problem:
+        raise CorpusError(f"{path}: a count or index is no number ({problem})") from problem
+    table = table[channel == _CHANNELS[votes]].rename(columns=letters)
+    return table.set_index(pd.Index(table["fileName"].str.upper(), name="utterance"))
 
 
-def _ballots(counts: pd.DataFrame) -> pd.DataFrame:
+def _ballots(voted: pd.DataFrame) -> pd.DataFrame:
     """One row a vote from one row a clip."""
-    n_votes = counts[list(CREMA_D_6)].to_numpy()
+    n_votes = voted[list(CREMA_D_6)].to_numpy()
     clip, answer = np.nonzero(n_votes)
     times = n_votes[clip, answer]
     return pd.DataFrame(
         {
-            "utterance": np.repeat(counts.index.to_numpy()[clip], times),
+            "utterance": np.repeat(voted.index.to_numpy()[clip], times),
             "rater": None,
             "label": np.repeat(np.array(CREMA_D_6.labels)[answer], times),
         }

@@ -34,11 +34,13 @@ class Walk:
         rows: utterance id -> its columns, `file` and `label` among them; sorted by id.
         ignored: audio files that are no utterance of the corpus, as `path: reason`.
         broken: utterance id -> why its file cannot hold a recording.
+        absent: utterances that a table of the corpus lists and no file holds.
     """
 
     rows: dict[str, dict[str, Any]]
     ignored: tuple[str, ...]
     broken: dict[str, str]
+    absent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,30 @@ class CheckReport:
         return not (self.missing or self.extra or self.problems)
 
 
+def files_below(root: str | Path) -> list[Path]:
+    """All files below `root`, links followed, the shallowest first, then by name.
+
+    Left out: names starting with a dot, `__MACOSX`.
+
+    Raises:
+        CorpusError: `root` is not a folder.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise CorpusError(f"{root}: no such folder")
+    found: list[Path] = []
+    seen: set[str] = set()
+    for folder, folders, names in os.walk(root, followlinks=True):
+        here = os.path.realpath(folder)
+        if here in seen:  # a link that leads back up
+            folders.clear()
+            continue
+        seen.add(here)
+        folders[:] = [name for name in folders if name[0] != "." and name != "__MACOSX"]
+        found += [Path(folder, name) for name in names if name[0] != "."]
+    return sorted(found, key=lambda path: (len(path.parts), path.as_posix()))
+
+
 def audio_files(root: str | Path) -> list[Path]:
     """All audio files below `root`, the shallowest first, then by name.
 
@@ -73,12 +99,12 @@ def audio_files(root: str | Path) -> list[Path]:
     Raises:
         CorpusError: `root` is not a folder.
     """
-    return [path for path in _files(root) if path.suffix.lower() in AUDIO_ENDINGS]
+    return [path for path in files_below(root) if path.suffix.lower() in AUDIO_ENDINGS]
 
 
 def find_file(root: str | Path, name: str) -> Path | None:
     """The shallowest file called `name` below `root`, in any letter case; None without one."""
-    return next((path for path in _files(root) if path.name.lower() == name.lower()), None)
+    return next((path for path in files_below(root) if path.name.lower() == name.lower()), None)
 
 
 def walk(root: str | Path, parse: Parse, pattern: str) -> Walk:
@@ -120,6 +146,46 @@ def walk(root: str | Path, parse: Parse, pattern: str) -> Walk:
     return Walk(rows, tuple(ignored), broken)
 
 
+def listed(
+    root: str | Path, rows: dict[str, dict[str, Any]], files: Iterable[Path] | None = None
+) -> Walk:
+    """Find the recordings of utterances that a table of the corpus lists, by the files' stems.
+
+    The table decides what is an utterance: one without a recording keeps its row, so that votes
+    can be worked on where there is no audio. Several utterances may lie in one file.
+
+    Args:
+        root: the corpus' folder, or one that contains it.
+        rows: utterance id -> its columns, `file` (the official place, relative to `root`) and
+            `label` (None: nobody knows) among them.
+        files: the audio files to look at; all below `root` without it.
+    """
+    root = Path(root)
+    by_stem: dict[str, str] = {}
+    ignored: list[str] = []
+    wanted = {Path(row["file"]).stem for row in rows.values()}
+    wanted_anyhow = {stem.lower(): stem for stem in wanted}
+    for path in audio_files(root) if files is None else files:
+        file = path.relative_to(root).as_posix()
+        stem = path.stem if path.stem in wanted else wanted_anyhow.get(path.stem.lower())
+        if stem is None:
+            ignored.append(f"{file}: not in the corpus' tables")
+        elif stem in by_stem:
+            ignored.append(f"{file}: another file of the utterance in {by_stem[stem]}")
+        else:
+            by_stem[stem] = file
+    faults = {stem: fault(root / file) for stem, file in by_stem.items()}
+    placed, absent, broken = {}, [], {}
+    for utterance, row in sorted(rows.items()):
+        stem = Path(row["file"]).stem
+        placed[utterance] = {**row, "utterance": utterance, "file": by_stem.get(stem, row["file"])}
+        if stem not in by_stem:
+            absent.append(utterance)
+        elif faults[stem]:
+            broken[utterance] = faults[stem]
+    return Walk(placed, tuple(ignored), broken, tuple(absent))
+
+
 def assemble(
     root: str | Path,
     scheme: Categories,
@@ -128,17 +194,20 @@ def assemble(
     *,
     durations: bool = False,
     votes: pd.DataFrame | None = None,
+    ratings: pd.DataFrame | None = None,
 ) -> Corpus:
     """The corpus of a walk: its rows as utterances, the label of each as a one-hot row.
 
-    Broken files keep their row, with the reason in `excluded`; what the walk ignored is listed in
-    the card as `ignored`. `durations` reads the header of every file (about 0.2 ms each).
+    Broken and absent files keep their row, with the reason in `excluded`; what the walk ignored is
+    listed in the card as `ignored`. An utterance whose label is None has no row in the labels.
+    `durations` reads the header of every file (about 0.2 ms each).
     """
     root = Path(root)
     table = pd.DataFrame(list(found.rows.values())).set_index("utterance")
-    labels = one_hot(table.pop("label"), scheme)
+    labels = one_hot(table.pop("label").dropna(), scheme)
     if "excluded" not in table.columns:
         table["excluded"] = ""
+    table.loc[list(found.absent), "excluded"] = "no recording"
     for utterance, fault in found.broken.items():
         table.at[utterance, "excluded"] = fault
     corpus = Corpus(
@@ -148,7 +217,7 @@ def assemble(
         utterances=table,
         labels=labels,
         votes=votes,
-        ratings=None,
+        ratings=ratings,
         card={**card, "ignored": list(found.ignored)} if found.ignored else dict(card),
     )
     return corpus.with_durations() if durations else corpus
@@ -162,8 +231,8 @@ def compare(expected: Iterable[str], found: Walk, problems: Iterable[str] = ()) 
     ]
     return CheckReport(
         expected=len(names),
-        found=len(found.rows),
-        missing=sorted(names.difference(found.rows)),
+        found=len(found.rows) - len(found.absent),
+        missing=sorted(names.difference(found.rows).union(found.absent)),
         extra=[*strange, *found.ignored],
         problems=[*(f"{found.rows[id]['file']}: {fault}" for id, fault in found.broken.items()),
                   *problems],
@@ -177,26 +246,52 @@ def fault(path: Path) -> str:
     return "a git-lfs pointer, run `git lfs pull`" if lfs_pointer(path) else ""
 
 
+def read_text(path: Path) -> str:
+    """The text of a corpus' file, UTF-8 or, as older tools wrote it, Windows-1252.
+
+    Raises:
+        CorpusError: the file is empty, a git-lfs pointer, or no text.
+    """
+    if reason := fault(path):
+        raise CorpusError(f"{path}: {reason}")
+    data = path.read_bytes()
+    if b"\0" in data:
+        raise CorpusError(f"{path}: not a text file of the corpus")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace")
+
+
+def read_columns(path: Path, columns: Iterable[str], separator: str = ",") -> pd.DataFrame:
+    """A corpus' table as text, an empty cell as missing; `NA` and `None` are words.
+
+    Raises:
+        CorpusError: empty, a git-lfs pointer, no table, a column is absent, the last line is cut.
+    """
+    if reason := fault(path):
+        raise CorpusError(f"{path}: {reason}")
+    try:
+        table = pd.read_csv(
+            path,
+            sep=separator,
+            dtype=str,
+            keep_default_na=False,
+            na_values=[""],
+            encoding="utf-8-sig",
+        )
+    except (ValueError, OSError) as problem:
+        reason = str(problem).strip().splitlines()[0]
+        raise CorpusError(f"{path}: cannot be read as a table ({reason})") from problem
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise CorpusError(f"{path}: no column {', '.join(missing)}: not the corpus' table, or cut")
+    return table
+
+
 def lfs_pointer(path: Path) -> bool:
     """Whether a file is the small stand-in that git leaves where git-lfs has not been run."""
     if path.stat().st_size > _LFS_BYTES:
         return False
     with path.open("rb") as file:
         return file.read(len(_LFS_HEAD)) == _LFS_HEAD
-
-
-def _files(root: str | Path) -> list[Path]:
-    root = Path(root)
-    if not root.is_dir():
-        raise CorpusError(f"{root}: no such folder")
-    found: list[Path] = []
-    seen: set[str] = set()
-    for folder, folders, names in os.walk(root, followlinks=True):
-        here = os.path.realpath(folder)
-        if here in seen:  # a link that leads back up
-            folders.clear()
-            continue
-        seen.add(here)
-        folders[:] = [name for name in folders if name[0] != "." and name != "__MACOSX"]
-        found += [Path(folder, name) for name in names if name[0] != "."]
-    return sorted(found, key=lambda path: (len(path.parts), path.as_posix()))

@@ -15,12 +15,11 @@ from affekt import checkpoint
 from affekt.exceptions import CorpusError
 from affekt.export import write_onnx
 from affekt.harmonise import harmonise
-from affekt.models import WhisperProbe, WhisperProbeConfig
-from affekt.models.whisper import WhisperEncoder
 from affekt.recipes.card import card_of
 from affekt.recipes.cross_corpus import (
     Corpora,
     Heads,
+    assemble,
     choose,
     fit_heads,
     held_out_temperature,
@@ -69,7 +68,7 @@ def main(options: RunOptions) -> list[Result]:
         held_out = [f"crema-d/{actor}" for actor in HELD_OUT]
         card |= {"name": "affekt-base", "licence": "CC-BY-NC-SA-4.0", "never_seen": [*ZERO_SHOT]}
         card |= {"held_out_speakers": held_out}
-    model = _assemble(encoder, heads, options)
+    model = assemble(encoder, heads, len(EKMAN_8), options)
     checkpoint.save(options.out / "checkpoint", model, card)
     write_onnx(model, options.out / "recognizer", card)
     labels = pd.concat([part.corpus.labels for part in taught.values()])
@@ -110,13 +109,3 @@ def _train(taught: Corpora, best: dict[str, Any], options: RunOptions) -> Heads:
     for state in states:
         state.unlink()
     return heads
-
-
-def _assemble(encoder: WhisperEncoder, heads: Heads, options: RunOptions) -> WhisperProbe:
-    shape = encoder.config
-    config = WhisperProbeConfig(
-        len(EKMAN_8), options.layers, shape.n_mels, shape.width, shape.n_heads
-    )
-    model = WhisperProbe(config)
-    model.encoder, model.head, model.context_head = encoder, heads.alone, heads.in_context
-    return model

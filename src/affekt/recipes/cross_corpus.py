@@ -17,7 +17,8 @@ from affekt.calibration import fit_temperature, softmax
 from affekt.corpus import concat
 from affekt.metrics import expected_calibration_error, unweighted_average_recall
 from affekt.models.heads import LinearHead
-from affekt.models.whisper_probe import MAX_ALONE_FRAMES
+from affekt.models.whisper import WhisperEncoder
+from affekt.models.whisper_probe import MAX_ALONE_FRAMES, WhisperProbe, WhisperProbeConfig
 from affekt.recipes.probe import Heard, RunOptions, fit, logits
 from affekt.splits import Split, by_speaker, guard, leave_one_corpus_out
 from affekt.tables import read_table, write_table
@@ -41,6 +42,17 @@ class Heads(NamedTuple):
         return np.where(
             long[:, None], logits(self.in_context, heard.alone), logits(self.alone, heard.alone)
         )
+
+
+def assemble(
+    encoder: WhisperEncoder, heads: Heads, n_outputs: int, options: RunOptions
+) -> WhisperProbe:
+    """Put the frozen encoder and both heads together: the network that ships."""
+    shape = encoder.config
+    config = WhisperProbeConfig(n_outputs, options.layers, shape.n_mels, shape.width, shape.n_heads)
+    model = WhisperProbe(config)
+    model.encoder, model.head, model.context_head = encoder, heads.alone, heads.in_context
+    return model
 
 
 def fit_heads(

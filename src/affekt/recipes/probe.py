@@ -169,18 +169,20 @@ def fit(
     l2: float,
     options: RunOptions,
     in_context: bool = False,
+    balanced: bool = True,
     n_batches: int | None = None,
     state: Path | None = None,
 ) -> LinearHead:
     """Fit a head to the labels of corpora of one scheme, heard alone or in context.
 
-    Class-balanced soft cross-entropy; nothing but what is given is looked at.
+    Soft cross-entropy; nothing but what is given is looked at.
 
     Args:
         heard: the training part.
         l2: penalty l2 / 2 * |weights|^2 beside the mean loss.
         options: seed and epochs.
         in_context: which way of hearing to learn from.
+        balanced: every class counts the same; without it every utterance does.
         n_batches: batches an epoch; None = batches of MAX_BATCH_SIZE, and MIN_STEPS in all.
         state: file that makes the training resumable.
     """
@@ -191,7 +193,7 @@ def fit(
     batches = ArrayBatches(
         torch.from_numpy((x - head.mean.numpy()) / head.scale.numpy()),
         torch.from_numpy(target),
-        torch.from_numpy(class_weights(target)),
+        torch.from_numpy(class_weights(target)) if balanced else torch.ones(len(target)),
         min(MAX_BATCH_SIZE, max(1, len(x) // n_batches)) if n_batches else MAX_BATCH_SIZE,
         options.seed,
     )

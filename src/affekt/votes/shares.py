@@ -1,18 +1,20 @@
 """Vote shares: the plainest soft label, how often each category was chosen."""
 
-import numpy as np
 import pandas as pd
 
 from affekt.scheme import Categories
-from affekt.tables import check_votes
+from affekt.votes.coded import Duplicates, code
 
 
-def shares(votes: pd.DataFrame, categories: Categories) -> pd.DataFrame:
+def shares(
+    votes: pd.DataFrame, categories: Categories, *, duplicates: Duplicates = "refuse"
+) -> pd.DataFrame:
     """Share of an utterance's votes that each category got: p_uc = n_uc / sum_k n_uk.
 
     Args:
         votes: one row a vote: `utterance`, `rater` (may be missing), `label`.
         categories: the labels that may be voted, in the order of the result's columns.
+        duplicates: what to do with a rater's further answers to one utterance, see `code`.
 
     Returns:
         A labels table, its utterances in the order in which `votes` first names them.
@@ -26,13 +28,6 @@ def shares(votes: pd.DataFrame, categories: Categories) -> pd.DataFrame:
     >>> shares(votes, two).loc["a"].tolist()
     [0.25, 0.75]
     """
-    checked = check_votes(votes, categories)
-    row, utterances = pd.factorize(checked["utterance"])
-    column = pd.Index(list(categories)).get_indexer(pd.Index(checked["label"]))
-    n_votes = np.zeros((len(utterances), len(categories)))
-    np.add.at(n_votes, (row, column), 1)
-    return pd.DataFrame(
-        n_votes / n_votes.sum(axis=1, keepdims=True),
-        index=pd.Index(utterances, name="utterance"),
-        columns=list(categories),
-    )
+    coded = code(votes, categories, need_raters=False, duplicates=duplicates)
+    n_votes = coded.counts()
+    return coded.labels_table(n_votes / n_votes.sum(axis=1, keepdims=True))

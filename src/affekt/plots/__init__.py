@@ -1,0 +1,25 @@
+"""Pictures: confusion, reliability, emotion along time, what a corpus is made of, people.
+
+Figures are made as objects, never through pyplot, so nobody's global state or window changes.
+Every function gives a matplotlib Figure; `save` writes it.
+"""
+
+from affekt.plots.along_time import timeline
+from affekt.plots.composition import classes, durations
+from affekt.plots.evaluation import confusion, reliability
+from affekt.plots.people import meant_and_heard
+from affekt.plots.style import COLOURS, ENDINGS, SPARE, colours, save
+
+__all__ = [
+    "COLOURS",
+    "ENDINGS",
+    "SPARE",
+    "classes",
+    "colours",
+    "confusion",
+    "durations",
+    "meant_and_heard",
+    "reliability",
+    "save",
+    "timeline",
+]

@@ -1,0 +1,350 @@
+"""From raw annotations to manifests: the released script's decisions, and the better ones."""
+
+import json
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import dusha_tree
+from affekt.corpora import dusha, dusha_raw
+from affekt.corpora.dusha_manifests import AGGREGATED, EXPERIMENT, WORDS, process, read_manifest
+from affekt.corpora.dusha_summary import PRINTED
+from affekt.exceptions import CorpusError, TableError
+from affekt.votes.dawid_skene import dawid_skene
+
+SCALE = 0.002
+SUBSETS = ("podcast_test", "podcast_train", "crowd_train", "crowd_test")
+FILES = {
+    "meta.tsv",
+    *(f"processed_dataset_090/aggregated_dataset/{subset}.jsonl" for subset in SUBSETS),
+    *(f"processed_dataset_090/train/{name}.jsonl" for name in ("crowd_train", "podcast_train")),
+    *(f"processed_dataset_090/test/{name}.jsonl" for name in ("crowd_test", "podcast_test")),
+    *(f"processed_dataset_090/{split}/{split}.jsonl" for split in ("train", "test")),
+}
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    root = tmp_path_factory.mktemp("dusha")
+    return root, dusha_tree.make(root, scale=SCALE)
+
+
+def write(root, subset, rows, *, ending=".jsonl"):
+    """A subset of (hash_id, annotator, answer, golden) rows."""
+    (root / subset).mkdir(parents=True, exist_ok=True)
+    records = [
+        {
+            "hash_id": id, "audio_path": f"wavs/{id}.wav", "duration": 1.5, "annotator_emo": said,
+            "golden_emo": golden, "annotator_id": who, "speaker_text": "да", "speaker_emo": None,
+            "source_id": "s",
+        }
+        for id, who, said, golden in rows
+    ]  # fmt: skip
+    lines = [json.dumps(one) for one in records]
+    if ending == ".tsv":
+        cells = [["" if cell is None else str(cell) for cell in one.values()] for one in records]
+        lines = ["\t".join(row) for row in [list(records[0]), *cells]]
+    (root / subset / f"raw_{subset}{ending}").write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def agreed(id, said, golden=None, n=4):
+    return [(id, f"w{k}", said, golden) for k in range(n)]
+
+
+def four_subsets(root, ending=".jsonl", golden=None):
+    """Undisputed recordings of all five answers in each subset, of which one is a control task."""
+    for subset in SUBSETS:
+        rows = [
+            row for word in WORDS for i in "123" for row in agreed(f"{subset}-{word}-{i}", word)
+        ]
+        rows += agreed(f"{subset}-control", "sad", golden)
+        write(root, subset, rows, ending=ending)
+
+
+def manifest(out, name):
+    path = next((out / "processed_dataset_090").glob(f"{name}.*"))
+    return read_manifest(path)
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def test_one_call_writes_the_released_layout_and_nothing_else(planted, tmp_path):
+    process(planted[0], tmp_path)
+    found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")
+             if path.is_file()}  # fmt: skip
+    assert found == FILES
+
+
+def test_records_have_the_released_fields_in_their_order(planted, tmp_path):
+    process(planted[0], tmp_path, compat="dusha")
+    folder = tmp_path / "processed_dataset_090"
+    for subset in SUBSETS:
+        for record in lines(folder / "aggregated_dataset" / f"{subset}.jsonl"):
+            assert tuple(record) == AGGREGATED
+            assert record["emotion"] in WORDS
+    for record in lines(folder / "train" / "train.jsonl"):
+        assert tuple(record) == EXPERIMENT
+        assert record["label"] == ["angry", "sad", "neutral", "positive"].index(record["emotion"])
+        assert 0.3 <= record["wav_length"] <= 20
+
+
+def test_written_beside_the_raw_files_paths_are_the_released_ones(tmp_path):
+    four_subsets(tmp_path)
+    process(tmp_path, tmp_path)
+    record = manifest(tmp_path, "aggregated_dataset/crowd_test").iloc[0]
+    assert record["audio_path"] == f"../../crowd_test/wavs/{record['hash_id']}.wav"
+    record = manifest(tmp_path, "train/train").iloc[0]
+    assert record["tensor"] == f"../../features/{record['id']}.npy"
+
+
+def test_written_elsewhere_paths_still_lead_to_the_recordings(tmp_path):
+    four_subsets(tmp_path / "a" / "raw")
+    process(tmp_path / "a", tmp_path / "b")
+    record = manifest(tmp_path / "b", "aggregated_dataset/crowd_test").iloc[0]
+    folder = tmp_path / "b" / "processed_dataset_090" / "aggregated_dataset"
+    wav = (folder / record["audio_path"]).resolve()
+    assert wav == (tmp_path / "a/raw/crowd_test/wavs" / f"{record['hash_id']}.wav").resolve()
+
+
+def test_all_subsets_are_aggregated_jointly_and_posteriors_are_dawid_skenes(planted, tmp_path):
+    process(planted[0], tmp_path, compat="dusha")
+    votes = dusha.votes(dusha_raw.read(planted[0])).drop(columns="gold")
+    expected = dawid_skene(votes, dusha_raw.DUSHA_5, duplicates="keep")
+    meta = pd.read_csv(tmp_path / "meta.tsv", sep="\t", index_col="hash_id")
+    assert list(meta) == list(WORDS)
+    np.testing.assert_array_equal(meta.index, expected.index)
+    np.testing.assert_allclose(meta, expected, atol=1e-12)
+
+
+def naive(root, meta):
+    """The released script's steps 6 to 9, row by row."""
+    emotion = {}
+    for id, row in meta.iterrows():
+        if max(row) >= 0.9:
+            emotion[id] = row.idxmax()
+    kept = {}
+    for subset in SUBSETS:
+        rows = lines(root / subset / f"raw_{subset}.jsonl")
+        first = {}
+        for row in rows:
+            first.setdefault(row["hash_id"], row)
+        kept[subset] = [id for id in first if id in emotion]
+    train = [id for subset in ("podcast_train", "crowd_train") for id in kept[subset]]
+    test = [id for subset in ("podcast_test", "crowd_test") for id in kept[subset]]
+    return kept, emotion, train, test
+
+
+def test_the_released_decisions_are_reproduced_row_by_row(planted, tmp_path):
+    process(planted[0], tmp_path, compat="dusha")
+    meta = pd.read_csv(tmp_path / "meta.tsv", sep="\t", index_col="hash_id")
+    kept, emotion, train, test = naive(planted[0], meta)
+    for subset in SUBSETS:
+        table = manifest(tmp_path, f"aggregated_dataset/{subset}")
+        assert table["hash_id"].tolist() == kept[subset]
+        assert table["emotion"].tolist() == [emotion[id] for id in kept[subset]]
+    for split, ids in {"train": train, "test": test}.items():
+        wanted = [id for id in ids if emotion[id] != "other"]
+        assert manifest(tmp_path, f"{split}/{split}")["id"].tolist() == wanted
+
+
+def test_planted_labels_come_back(planted, tmp_path):
+    process(planted[0], tmp_path)
+    truth = planted[1].truth
+    for split in ("train", "test"):
+        table = manifest(tmp_path, f"{split}/{split}")
+        right = [truth[id] == said for id, said in zip(table["id"], table["emotion"], strict=True)]
+        assert np.mean(right) > 0.97
+
+
+def test_control_tasks_are_in_no_experiment_manifest_but_in_the_aggregated_ones(planted, tmp_path):
+    process(planted[0], tmp_path)
+    honeypots = planted[1].honeypots
+    ids = {id for split in ("train", "test") for id in manifest(tmp_path, f"{split}/{split}")["id"]}
+    assert not ids & honeypots
+    golden = pd.concat(
+        [manifest(tmp_path, f"aggregated_dataset/{subset}") for subset in SUBSETS]
+    ).set_index("hash_id")["golden_emo"].dropna()  # fmt: skip
+    assert set(golden.index) <= honeypots
+    assert len(golden) > 3
+    assert all(planted[1].truth[id] == word for id, word in golden.items())
+
+
+@pytest.mark.parametrize(("ending", "golden", "compat", "n_controls"), [
+    (".jsonl", 3.0, "dusha", 4), (".jsonl", "3", "dusha", 0), (".tsv", 3, "dusha", 0),
+    (".jsonl", 3.0, None, 0), (".tsv", 3, None, 0),
+])  # fmt: skip
+def test_the_released_script_keeps_control_tasks_of_json_numbers_alone(
+    tmp_path, ending, golden, compat, n_controls
+):
+    four_subsets(tmp_path, ending, golden)
+    process(tmp_path, tmp_path / "out", compat=compat)
+    ids = [id for split in ("train", "test")
+           for id in manifest(tmp_path / "out", f"{split}/{split}")["id"]]  # fmt: skip
+    assert sum(id.endswith("control") for id in ids) == n_controls
+    assert len(ids) == 4 * 4 * 3 + n_controls
+
+
+def test_a_control_answer_on_a_later_row_counts_only_without_compat(tmp_path):
+    four_subsets(tmp_path, ".tsv")
+    rows = [*agreed("x", "sad")[:3], ("x", "w9", "sad", "3"), *agreed("y", "angry")]
+    write(tmp_path, "crowd_test", rows, ending=".tsv")
+    for compat, ids in (("dusha", ["x", "y"]), (None, ["y"])):
+        process(tmp_path, tmp_path / "out", compat=compat)
+        assert manifest(tmp_path / "out", "test/crowd_test")["id"].tolist() == ids
+
+
+@pytest.mark.parametrize(("first", "second"), [("sad", "angry"), ("angry", "sad")])
+def test_a_tie_goes_to_the_label_that_appeared_last_or_stays_undecided(tmp_path, first, second):
+    for subset in SUBSETS:
+        rows = [("t", "a", first, None), ("t", "b", second, None)]
+        write(tmp_path, subset, [(f"{subset}-{id}", *row) for id, *row in rows])
+    for compat, said in (("dusha", [second]), (None, [])):
+        process(tmp_path, tmp_path / "out", threshold=0.5, compat=compat)
+        folder = tmp_path / "out/processed_dataset_050/aggregated_dataset"
+        assert [one["emotion"] for one in lines(folder / "crowd_train.jsonl")] == said
+
+
+def test_the_threshold_names_the_folder_rounded(tmp_path):
+    four_subsets(tmp_path)
+    process(tmp_path, tmp_path / "out", threshold=0.58)
+    assert (tmp_path / "out" / "processed_dataset_058").is_dir()
+
+
+def test_apart_test_posteriors_do_not_depend_on_training_votes(planted, tmp_path):
+    root = tmp_path / "tests_only"
+    for subset in ("crowd_test", "podcast_test"):
+        (root / subset).mkdir(parents=True)
+        name = f"{subset}/raw_{subset}.jsonl"
+        (root / name).write_bytes((planted[0] / name).read_bytes())
+    process(planted[0], tmp_path / "apart", per_split=True)
+    process(planted[0], tmp_path / "joint")
+    process(root, tmp_path / "alone")
+    read = {name: pd.read_csv(tmp_path / name / "meta.tsv", sep="\t", index_col="hash_id")
+            for name in ("apart", "joint", "alone")}  # fmt: skip
+    tests = read["alone"].index
+    pd.testing.assert_frame_equal(read["apart"].loc[tests], read["alone"])
+    assert not np.allclose(read["joint"].loc[tests], read["alone"])
+    assert set(read["apart"].index) == set(read["joint"].index)
+
+
+def test_a_recording_in_both_parts_is_only_tested_on_unless_released_so(tmp_path):
+    four_subsets(tmp_path)
+    for subset in ("crowd_train", "crowd_test"):
+        write(tmp_path, subset, [*agreed("both", "sad"), *agreed(subset, "angry")])
+    for compat, in_train in (("dusha", True), (None, False)):
+        process(tmp_path, tmp_path / "out", compat=compat)
+        assert ("both" in set(manifest(tmp_path / "out", "train/train")["id"])) is in_train
+        assert "both" in set(manifest(tmp_path / "out", "test/test")["id"])
+
+
+def test_tabs_in_are_tabs_out_and_hold_the_same(tmp_path):
+    for ending in (".jsonl", ".tsv"):
+        dusha_tree.make(tmp_path / ending, scale=SCALE, ending=ending)
+        process(tmp_path / ending, tmp_path / ending)
+    for name in ("aggregated_dataset/crowd_train", "train/train", "test/test"):
+        one, other = manifest(tmp_path / ".jsonl", name), manifest(tmp_path / ".tsv", name)
+        pd.testing.assert_frame_equal(one, other, check_dtype=False)
+
+
+def test_the_summary_counts_what_was_written(planted, tmp_path):
+    found = process(planted[0], tmp_path)["found"]
+    assert found["raw", "all", "annotations"] == planted[1].n_votes
+    assert found["raw", "all", "recordings"] == len(planted[1].truth)
+    tables = {subset: manifest(tmp_path, f"aggregated_dataset/{subset}") for subset in SUBSETS}
+    crowd = pd.concat([tables["crowd_train"], tables["crowd_test"]])
+    counts = Counter(crowd["emotion"])
+    assert found["table 1", "crowd", "happiness"] == counts["positive"]
+    assert found["table 1", "crowd", "total"] == len(crowd)
+    hours = tables["podcast_test"]["duration"].sum() / 3600
+    assert found["table 2", "podcast", "test hours"] == pytest.approx(hours)
+    for split in ("train", "test"):
+        n = len(manifest(tmp_path, f"{split}/{split}"))
+        assert found["experiments", "all", f"{split} in the manifest"] == n
+        n_all = sum(len({row["hash_id"] for row in lines(planted[0] / s / f"raw_{s}.jsonl")})
+                    for s in SUBSETS if s.endswith(split))  # fmt: skip
+        undecided = found["experiments", "all", f"{split} undecided"]
+        assert undecided + found["table 2", "all", f"{split} files"] == n_all
+
+
+def test_the_summary_puts_the_printed_numbers_beside_as_differences(planted, tmp_path):
+    table = process(planted[0], tmp_path)
+    assert set(PRINTED) <= set(table.index)
+    known = table.dropna()
+    assert len(known) == len(PRINTED)
+    np.testing.assert_allclose(known["difference"], known["found"] - known["printed"])
+    assert known.loc[("table 1", "crowd", "neutral"), "printed"] == 106_850
+
+
+def test_the_printed_tables_agree_with_themselves():
+    for domain in ("crowd", "podcast"):
+        counts = [PRINTED["table 1", domain, label] for label in dusha_raw.DUSHA_5]
+        total = PRINTED["table 1", domain, "total"]
+        assert sum(counts) == total
+        files = [PRINTED["table 2", domain, f"{split} files"] for split in ("train", "test")]
+        assert sum(files) == total
+
+
+def test_the_releases_broken_tables_are_read(tmp_path):
+    rows = [["a", "../../features/a.npy", "2.5", "1", "sad"]]
+    header = ["id", "tensor", "wav_lengh", "label"]
+    path = tmp_path / "train.tsv"
+    path.write_text("".join("\t".join(row) + "\n" for row in [header, *rows]), "utf-8")
+    table = read_manifest(path)
+    assert table.iloc[0].to_dict() == dict(
+        zip(EXPERIMENT, ["a", "../../features/a.npy", 2.5, 1, "sad"], strict=True)
+    )
+    header = [*AGGREGATED[:1], "wav_path", *AGGREGATED[2:]]
+    path.write_text("\t".join(header) + '\na\tw/a.wav\t2.5\tsad\t\tскажи "да\tsad\ts\n', "utf-8")
+    table = read_manifest(path)
+    assert tuple(table) == AGGREGATED
+    assert table.loc[0, "audio_path"] == "w/a.wav"
+    assert table.loc[0, "speaker_text"] == 'скажи "да'
+
+
+@pytest.mark.parametrize(("name", "text", "reason"), [
+    ("a.csv", "", "ends in .jsonl or .tsv"),
+    ("a.jsonl", '{"x": 1}\n', "are no manifest"),
+    ("a.jsonl", '{"x": \n', "line 1: not a JSON object"),
+    ("a.tsv", "id\ttensor\na\tb\n", "line 2: 2 fields, not 5"),
+])  # fmt: skip
+def test_what_is_no_manifest_is_refused(tmp_path, name, text, reason):
+    (tmp_path / name).write_text(text, "utf-8")
+    with pytest.raises(CorpusError, match=reason):
+        read_manifest(tmp_path / name)
+
+
+def test_a_part_of_the_release_is_enough_unless_compat(tmp_path):
+    write(tmp_path, "crowd_train", [*agreed("x", "sad"), *agreed("y", "angry")])
+    process(tmp_path, tmp_path / "out")
+    folder = tmp_path / "out" / "processed_dataset_090"
+    assert {path.name for path in folder.rglob("*.jsonl")} == {"crowd_train.jsonl", "train.jsonl"}
+    with pytest.raises(CorpusError, match="needs all subsets, podcast_test, podcast_train"):
+        process(tmp_path, tmp_path / "other", compat="dusha")
+
+
+@pytest.mark.parametrize(("options", "error", "reason"), [
+    ({"threshold": 0.0}, TableError, "threshold 0.0"),
+    ({"threshold": 90}, TableError, "threshold 90"),
+    ({"compat": "golos"}, CorpusError, "compat 'golos'"),
+])  # fmt: skip
+def test_options_out_of_range_leave_nothing_behind(tmp_path, options, error, reason):
+    four_subsets(tmp_path)
+    with pytest.raises(error, match=reason):
+        process(tmp_path, tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_annotation_of_nobody_or_a_broken_line_leaves_nothing_behind(tmp_path):
+    four_subsets(tmp_path)
+    write(tmp_path, "crowd_test", [("x", None, "sad", None)])
+    with pytest.raises(CorpusError, match="an annotation of 'x' has no annotator_id"):
+        process(tmp_path, tmp_path / "out")
+    path = tmp_path / "crowd_test" / "raw_crowd_test.jsonl"
+    path.write_text('{"hash_id": "x"', "utf-8")
+    with pytest.raises(CorpusError, match="line 1"):
+        process(tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
