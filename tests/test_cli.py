@@ -15,6 +15,7 @@ from affekt.corpora import toy
 VERBS = [
     "run",
     *("predict", "evaluate", "audit", "demo"),
+    *("aggregate", "raters", "agreement", "next-votes"),
     *("corpus list", "corpus check", "corpus labels", "corpus export"),
 ]
 

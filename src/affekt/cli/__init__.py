@@ -5,7 +5,18 @@ import sys
 
 import typer
 
-from affekt.cli import audit, corpus, demo, evaluate, predict, run
+from affekt.cli import (
+    aggregate,
+    agreement,
+    audit,
+    corpus,
+    demo,
+    evaluate,
+    next_votes,
+    predict,
+    raters,
+    run,
+)
 from affekt.exceptions import AffektError
 
 INTERRUPTED = 130  # 128 + SIGINT
@@ -23,6 +34,10 @@ app.command()(predict.predict)
 app.command()(run.run)
 app.command()(evaluate.evaluate)
 app.command()(audit.audit)
+app.command()(aggregate.aggregate)
+app.command()(raters.raters)
+app.command()(agreement.agreement)
+app.command()(next_votes.next_votes)
 app.add_typer(corpus.app)
 app.command()(demo.demo)
 

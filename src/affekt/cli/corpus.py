@@ -1,4 +1,4 @@
-"""`affekt corpus …`: list the corpora, check a tree, show its labels, export its tables."""
+"""`affekt corpus …`: list, check a tree, show its labels, say what it is made of, export it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,10 +8,13 @@ import typer
 from affekt.exceptions import TableError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from affekt.corpus import Corpus
     from affekt.scheme import Categories
 
 N_SHOWN = 20
+N_DRAWN = 40  # groups in a picture
 
 app = typer.Typer(name="corpus", help="Look after corpora.", no_args_is_help=True)
 
@@ -109,6 +112,47 @@ def labels(
 
 
 @app.command()
+def stats(
+    name: Name,
+    root: Root,
+    by: Annotated[
+        str | None,
+        typer.Option(help="Column: domain, split, sex, …", show_default="the first with values"),
+    ] = None,
+    at: Annotated[
+        float, typer.Option(min=0, max=1, help="Least probability of a label; 0.9 for Dusha's.")
+    ] = 0.0,
+    plot: Annotated[
+        Path | None, typer.Option(help="Folder for pictures.", show_default=False)
+    ] = None,
+    durations: Annotated[bool, typer.Option(help="Read every file's length.")] = True,
+) -> None:
+    """Say what a corpus is made of: labels, hours, speakers, durations.
+
+    An utterance counts for its likeliest label; two at the top are undecided.
+    --plot draws the labels of each group, the durations of each group, and
+    the durations of each label.
+
+    \b
+    Examples:
+      affekt corpus stats ravdess ~/data/RAVDESS --by sex
+      affekt corpus stats dusha ~/data/dusha --plot figures
+      affekt corpus stats affekt mine --by speaker --no-durations
+    """  # noqa: D301 - click wants the backspace itself: keep these lines as they are
+    from affekt.corpora import source
+    from affekt.report import stats as made_of
+
+    corpus = source(name).load(root, durations=durations)
+    groups = made_of.grouping(corpus.utterances, by)
+    hard = made_of.hard_labels(corpus.utterances, corpus.labels, at)
+    counts = made_of.class_table(hard, groups, list(corpus.scheme))
+    _show(counts.map("{:d}".format), "label")
+    _show(_lengths(made_of.duration_table(corpus.utterances, groups)), str(groups.name))
+    if plot is not None:
+        _draw(corpus, groups, hard, counts, plot)
+
+
+@app.command()
 def export(
     name: Name,
     root: Root,
@@ -142,6 +186,60 @@ def export(
         corpus = corpus.relabel(harmonise(corpus.labels, _rows(corpus, scheme), scheme), scheme)
     corpus.write(out, ending=ending)
     typer.echo(f"{out}: {len(corpus)} utterances of {corpus.name}, labels {corpus.scheme.name}")
+
+
+def _lengths(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Counts as they are, hours and seconds with two decimals; nothing of what nobody knows."""
+    short = table.rename(columns={"utterances": "n", "unknown": "no length"})
+    if (table["unknown"] == table["utterances"]).all():
+        short = short[["n", "speakers"]]
+    elif not table["unknown"].any():
+        short = short.drop(columns="no length")
+    short = short.astype(object)
+    for name in short:
+        whole = name in ("n", "speakers", "no length")
+        short[name] = short[name].map(("{:d}" if whole else "{:.2f}").format)
+    return short
+
+
+def _show(cells: "pd.DataFrame", first: str) -> None:
+    """Print a table of words, its index as the first column."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(escape(first))
+    for column in cells:
+        table.add_column(escape(str(column)), justify="right")
+    for row, values in zip(cells.index, cells.to_numpy(), strict=True):
+        table.add_row(escape(str(row)), *values)
+    Console().print(table)
+
+
+def _draw(
+    corpus: "Corpus", groups: "pd.Series", hard: "pd.Series", counts: "pd.DataFrame", folder: Path
+) -> None:
+    """Write classes.png, durations.png and class_durations.png; the last two where lengths are."""
+    from affekt import plots
+    from affekt.report import stats as made_of
+
+    if groups.nunique() > N_DRAWN:
+        raise TableError(f"{groups.name} has {groups.nunique()} values, a picture holds {N_DRAWN}")
+    plots.save(plots.classes(counts.drop(index="total"), title=corpus.name), folder / "classes.png")
+    drawn = ["classes.png"]
+    seconds = corpus.utterances["duration"]
+    if seconds.notna().any():
+        every = made_of.duration_histogram(seconds, groups)
+        width = float(every.index[0].right)
+        panels = {}
+        for group in every:
+            mine = groups == group
+            found = made_of.duration_histogram(seconds[mine], hard[mine], width=width)
+            panels[str(group)] = found[[label for label in counts.index if label in found]]
+        plots.save(plots.durations({"": every}, title=corpus.name), folder / "durations.png")
+        plots.save(plots.durations(panels, title=corpus.name), folder / "class_durations.png")
+        drawn += ["durations.png", "class_durations.png"]
+    typer.echo(f"{folder}: {', '.join(drawn)}")
 
 
 def _scheme(name: str) -> "Categories":

@@ -130,6 +130,7 @@ def _write_recognizer(
     name = gives.partition(":")[0]
     card = card_of({taught.corpus.name: taught}, {"target": gives, "l2": l2}, 1.0, {}, options)
     card |= {"name": f"{taught.corpus.name}-{name}", "target": gives, "selection": SELECTION}
+    card["prior"] = card["training_shares"]  # classes were not balanced
     card["metrics"] = {"held_out_speakers": measured.round(4).to_dict()}
     model = assemble(encoder, heads, len(taught.corpus.scheme), options)
     write_onnx(model, options.out / f"recognizer-{name}", card)

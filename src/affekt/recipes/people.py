@@ -86,7 +86,8 @@ class _Asked:
         said = self._evaluate(self.said, repeated, self.spoken_by)
         row = _cells("intention", meant.accuracy) | _cells("majority", heard.accuracy)
         row |= _cells("rater", said.accuracy)
-        if heard.cross_entropy is not None and said.calibration_error is not None:
+        ruled_out = (answer.to_numpy() == 0) & (self.crowd.to_numpy() > 0)  # infinitely wrong
+        if not ruled_out.any() and heard.cross_entropy and said.calibration_error is not None:
             row["cross_entropy"] = heard.cross_entropy
             row["calibration_error"] = said.calibration_error
         return row

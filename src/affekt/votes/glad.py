@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.optimize import OptimizeResult, minimize
 from scipy.special import expit
 
 from affekt.exceptions import TableError
@@ -107,6 +106,8 @@ def fit(
     Raises:
         TableError: fewer than two categories, or an option out of its range.
     """
+    from scipy.optimize import OptimizeResult, minimize  # takes longer to load than all of votes
+
     if len(coded.categories) < 2:
         raise TableError(f"GLAD needs two categories; {coded.categories.name!r} has one")
     if max_iterations < 1:
