@@ -8,7 +8,8 @@ import pytest
 
 import dusha_tree
 from affekt import audio
-from affekt.corpora import CORPORA, dusha, dusha_raw
+from affekt.corpora import CORPORA, dusha
+from affekt.corpora.dusha import raw as dusha_raw
 from affekt.exceptions import CorpusError
 from affekt.harmonise import harmonise
 from affekt.scheme import EKMAN_8

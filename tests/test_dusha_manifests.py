@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 import dusha_tree
-from affekt.corpora import dusha, dusha_raw
-from affekt.corpora.dusha_manifests import AGGREGATED, EXPERIMENT, WORDS, process, read_manifest
-from affekt.corpora.dusha_summary import PRINTED
+from affekt.corpora import dusha
+from affekt.corpora.dusha import raw as dusha_raw
+from affekt.corpora.dusha.manifests import AGGREGATED, EXPERIMENT, WORDS, process, read_manifest
+from affekt.corpora.dusha.summary import PRINTED
 from affekt.exceptions import CorpusError, TableError
 from affekt.votes.dawid_skene import dawid_skene
 

@@ -272,7 +272,7 @@ def _manifests(
 ) -> None:
     """Write Dusha's manifests and print the counts beside the papers'."""
     from affekt.cli.progress import bars
-    from affekt.corpora.dusha_manifests import process
+    from affekt.corpora.dusha.manifests import process
 
     if out is None:
         raise TableError(f"{root}: --out must name the folder of the manifests")

@@ -244,7 +244,8 @@ def is_dusha(path: Path) -> bool:
 def _folder(path: Path) -> "tuple[pd.DataFrame, Categories]":
     """All votes of a corpus folder, or of a tree of Dusha, and their scheme."""
     from affekt.cli.progress import bars
-    from affekt.corpora import dusha, dusha_raw
+    from affekt.corpora import dusha
+    from affekt.corpora.dusha import raw as dusha_raw
     from affekt.corpus import Corpus
 
     if is_dusha(path):

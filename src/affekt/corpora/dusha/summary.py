@@ -5,7 +5,7 @@ The release has 9,700 annotations fewer than the papers count, so nothing can ag
 
 import pandas as pd
 
-from affekt.corpora.dusha_raw import DUSHA_5, SUBSETS, Raw
+from affekt.corpora.dusha.raw import DUSHA_5, SUBSETS, Raw
 
 PRINTED: dict[tuple[str, str, str], float] = {
     ("raw", "all", "annotations"): 1_715_301,

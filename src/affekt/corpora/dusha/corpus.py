@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from affekt.audio import AUDIO_ENDINGS
-from affekt.corpora.dusha_raw import (
+from affekt.corpora.dusha.raw import (
     DUSHA_5,
     EMOTIONS,
     SUBSETS,
@@ -47,7 +47,7 @@ def load(
     """Load all subsets that lie below `root`; labels are the vote shares, votes are all there are.
 
     The release has no labels of its own: `affekt.votes` makes them from the votes, and
-    `affekt.corpora.dusha_manifests.process` writes those of the papers. `speaker` and `session`
+    `affekt.corpora.dusha.manifests.process` writes those of the papers. `speaker` and `session`
     are the source: a person in the crowd part, a podcast in the other, whose speakers nobody
     knows. A recording that both a training and a test subset name is taken for a test one.
 
@@ -113,7 +113,7 @@ def check(root: str | Path) -> CheckReport:
 
     Of podcasts only annotations and features were released: where their recordings are not
     there, that is one problem, not 100,000. How the counts differ from those that the papers
-    print is not reported here but in the summary of `dusha_manifests.process`.
+    print is not reported here but in the summary of `dusha.manifests.process`.
     """
     raw = read(root)
     here = {subset: dict(_recordings(path.parent)) for subset, path in raw.files.items()}

@@ -18,8 +18,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affekt.atomic import replacing
-from affekt.corpora.dusha import each_once
-from affekt.corpora.dusha_raw import (
+from affekt.corpora.dusha.corpus import each_once
+from affekt.corpora.dusha.raw import (
     DUSHA_5,
     EMOTIONS,
     NO_GOLD,
@@ -29,7 +29,7 @@ from affekt.corpora.dusha_raw import (
     is_empty,
     read,
 )
-from affekt.corpora.dusha_summary import summary
+from affekt.corpora.dusha.summary import summary
 from affekt.exceptions import CorpusError, TableError
 from affekt.scheme import DUSHA_4
 from affekt.votes.dawid_skene import fit
