@@ -2,6 +2,9 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+
+from affekt.exceptions import AffektError
 
 
 def soft_cross_entropy(
@@ -29,3 +32,69 @@ def soft_cross_entropy(
     if weight is None:
         weight = torch.ones_like(losses)
     return (losses * weight).sum() / (weight.sum() if total is None else total)
+
+
+def ctc_loss(
+    logits: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    *,
+    mask: Tensor | None = None,
+    blank: int = -1,
+    skip: int = 0,
+    total: Tensor | float | None = None,
+) -> Tensor:
+    """Mean of -log p(target | utterance), each utterance weighted.
+
+    p is the sum over all paths, one output a frame, that give the target once repeats and then
+    blanks are taken away. It is not divided by the target's length.
+
+    Args:
+        logits: (batch, n_frames, n_outputs).
+        target: (batch, n_targets) indices of labels, -1 behind the last; (batch, 1) where each
+            utterance has one label.
+        weight: (batch,), how much each utterance counts; None = all the same.
+        mask: (batch, n_frames), True = valid, valid frames first; None = all valid.
+        blank: column of the blank; the last by default.
+        skip: so many frames at the beginning are not looked at: 2 in the paper's code.
+        total: what the weighted sum is divided by, where these rows are a part of a larger
+            batch; None = the sum of their weights.
+
+    Returns:
+        A scalar, nats: the weighted mean over the batch. Always finite for finite logits.
+
+    Raises:
+        AffektError: a target that no path through its utterance's frames can give.
+        ValueError: a target outside the labels.
+
+    Source: Graves et al. 2006; spec 4.3.
+    """
+    n_outputs = logits.shape[-1]
+    blank %= n_outputs
+    inside = target >= 0
+    if ((target >= n_outputs) | (target == blank)).any():
+        raise ValueError(f"targets lie in 0 .. {n_outputs - 1} and are not {blank}, the blank")
+    if mask is None:
+        mask = torch.ones(logits.shape[:2], dtype=torch.bool, device=logits.device)
+    n_frames = mask.sum(1) - skip
+    _check_room(target, n_frames)
+    log_probs = logits[:, skip:].log_softmax(-1).transpose(0, 1)
+    losses = F.ctc_loss(
+        log_probs, target[inside], n_frames, inside.sum(1), blank=blank, reduction="none"
+    )
+    if weight is None:
+        weight = torch.ones_like(losses)
+    return (losses * weight).sum() / (weight.sum() if total is None else total)
+
+
+def _check_room(target: Tensor, n_frames: Tensor) -> None:
+    """Refuse targets that need more frames than there are: one a label, one between equal ones."""
+    repeats = (target[:, 1:] == target[:, :-1]) & (target[:, 1:] >= 0)
+    needed = ((target >= 0).sum(1) + repeats.sum(1)).clamp(min=1)
+    short = needed > n_frames
+    if short.any():
+        row = int(short.int().argmax())
+        raise AffektError(
+            f"utterance {row} of the batch has {max(int(n_frames[row]), 0)} usable frame(s) and "
+            f"its target needs {int(needed[row])}: leave it out, or take frames at a shorter step"
+        )

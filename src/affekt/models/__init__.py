@@ -1,15 +1,36 @@
-"""Networks: MODELS maps a name to (its configuration's dataclass, its module).
+"""Models: MODELS maps a name to (its configuration's dataclass, its class).
 
-Every module is called as `forward(x, mask) -> logits`, mask True = valid; none of them loads
-data, logs, or knows a label's name.
+Every network is called as `forward(x, mask) -> logits`, mask True = valid. `forest` and `dummy`
+are no networks: they have `fit(features, labels)` and `predict(features)`, and no checkpoint
+holds them. None of them all loads data, logs, or knows a label's name.
 """
 
+from typing import Any
+
+from affekt.models.blstm import Blstm, BlstmConfig
+from affekt.models.dummy import Dummy, DummyConfig
+from affekt.models.forest import Forest, ForestConfig
 from affekt.models.heads import LinearHead, LinearHeadConfig
 from affekt.models.whisper_probe import WhisperProbe, WhisperProbeConfig
 
-MODELS = {
+MODELS: dict[str, tuple[type[Any], type[Any]]] = {
     "linear_head": (LinearHeadConfig, LinearHead),
     "whisper_probe": (WhisperProbeConfig, WhisperProbe),
+    "blstm": (BlstmConfig, Blstm),
+    "forest": (ForestConfig, Forest),
+    "dummy": (DummyConfig, Dummy),
 }
 
-__all__ = ["MODELS", "LinearHead", "LinearHeadConfig", "WhisperProbe", "WhisperProbeConfig"]
+__all__ = [
+    "MODELS",
+    "Blstm",
+    "BlstmConfig",
+    "Dummy",
+    "DummyConfig",
+    "Forest",
+    "ForestConfig",
+    "LinearHead",
+    "LinearHeadConfig",
+    "WhisperProbe",
+    "WhisperProbeConfig",
+]

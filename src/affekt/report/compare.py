@@ -126,13 +126,14 @@ def _groups(
     unknown = found.isna().to_numpy()
     if unknown.all():
         return None, None
+    names = found.fillna("").astype(str).to_numpy(dtype=str)
     if unknown.any():
         notes.append(
             f"{unknown.sum()} utterance(s) of unknown speakers: each resampled by itself, "
             "which narrows the intervals"
         )
-    alone = [f"\0{position}" for position in range(len(ids))]  # no speaker is called this
-    names = np.where(unknown, alone, found.fillna("").astype(str).to_numpy(dtype=str))
+        alone = [f"\0{position}" for position in range(len(ids))]  # no speaker is called this
+        names = np.where(unknown, alone, names)
     return names, int(found.nunique())
 
 

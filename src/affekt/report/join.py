@@ -42,6 +42,8 @@ def same_utterances(
     truth: pd.DataFrame, prediction: pd.DataFrame, common: bool, notes: list[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rows of both tables in the truth's order."""
+    if truth.index.equals(prediction.index):
+        return truth, prediction
     both = truth.index[truth.index.isin(prediction.index)]
     if both.empty:
         raise TableError(
