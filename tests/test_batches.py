@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affekt.batches import ArrayBatches, collate, length_buckets
+from affekt.batches import ArrayBatches, FrameBatches, collate, length_buckets
 
 
 def batches(n=23, batch_size=5, seed=0):
@@ -83,3 +83,33 @@ def test_no_bucket_could_have_taken_the_next_row_too(lengths, budget):
     groups = length_buckets(lengths, budget)
     for group, following in pairwise(groups):
         assert (len(group) + 1) * lengths[following[0]] > budget
+
+
+# clips of frames
+
+
+def clips():
+    rng = np.random.default_rng(0)
+    return [rng.standard_normal((n, 3)).astype(np.float32) for n in (4, 1, 7, 2, 5)]
+
+
+def test_an_epoch_of_clips_gives_each_once_with_its_own_target_and_zeros_behind_it():
+    frames = clips()
+    target, weight = torch.arange(5)[:, None], torch.arange(5.0)
+    seen = []
+    for batch in FrameBatches(frames, target, weight, batch_size=2, seed=3).epoch(1):
+        for x, mask, number, weighs in zip(
+            batch.x, batch.mask, batch.target[:, 0].tolist(), batch.weight, strict=True
+        ):
+            np.testing.assert_array_equal(x[mask].numpy(), frames[number])
+            assert not x[~mask].any()
+            assert weighs == number
+            seen.append(number)
+    assert sorted(seen) == list(range(5))
+
+
+def test_clips_come_in_an_order_of_their_own_each_epoch_and_always_the_same():
+    batches = FrameBatches(clips(), torch.arange(5)[:, None], torch.ones(5), 5, 0)
+    orders = [next(batches.epoch(epoch)).target[:, 0].tolist() for epoch in (0, 1, 0)]
+    assert orders[0] == orders[2] != orders[1]
+    assert len(batches) == 1

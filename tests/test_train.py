@@ -16,11 +16,13 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import tiny_whisper
-from affekt.batches import ArrayBatches, Batch, collate
+from affekt.batches import ArrayBatches, Batch, FrameBatches, collate
+from affekt.ctc import best_path
 from affekt.exceptions import CheckpointError
 from affekt.features.logmel import log_mel
 from affekt.models import LinearHead, LinearHeadConfig, WhisperProbe, WhisperProbeConfig
-from affekt.train import Trained, TrainOptions, learning_rate, train
+from affekt.models.blstm import Blstm, BlstmConfig
+from affekt.train import Trained, TrainOptions, label_sequences, learning_rate, train
 
 HERE = Path(__file__).parent
 OPTIONS = TrainOptions(epochs=6, learning_rate=0.05, l2=0.01, save_every=4)
@@ -438,3 +440,59 @@ def test_two_processes_reach_what_one_reaches(tmp_path):
         found = load_file(tmp_path / f"{rank}.safetensors")
         for name, value in alone.state_dict().items():
             torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-5)
+
+
+# sequences of labels
+
+
+def test_ctc_learns_which_labels_follow_each_other_and_resumes_bit_for_bit(tmp_path):
+    # frames say loudly which label they are of; the order is what is taught
+    rng = np.random.default_rng(0)
+    orders = rng.permuted(np.tile(np.arange(3), (24, 1)), axis=1)
+    frames = [
+        (np.eye(3)[np.repeat(order, 4)] + 0.1 * rng.standard_normal((12, 3))).astype(np.float32)
+        for order in orders
+    ]
+    batches = FrameBatches(frames, torch.from_numpy(orders), torch.ones(24), 8, 0)
+    options = TrainOptions(epochs=15, learning_rate=0.02, clip=1.0, save_every=1)
+
+    def fresh():
+        torch.manual_seed(0)
+        return Blstm(BlstmConfig(4, n_features=3, hidden=8, n_layers=1, dense=8, per_frame=True))
+
+    whole, resumed, state = fresh(), fresh(), tmp_path / "state.safetensors"
+    trained = train(whole, batches, options, loss=label_sequences)
+    assert trained.losses[-1] < trained.losses[0] / 4
+    with torch.inference_mode():
+        logits = whole(torch.from_numpy(np.stack(frames))).log_softmax(-1).numpy()
+    decoded = [best_path(clip)[0] for clip in logits]
+    assert sum(found == tuple(order) for found, order in zip(decoded, orders, strict=True)) > 20
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            fresh(), batches, options, loss=label_sequences, state=state,
+            on_step=stop_at(7, KeyboardInterrupt),
+        )  # fmt: skip
+    assert train(resumed, batches, options, loss=label_sequences, state=state).resumed_from == 6
+    assert_same_weights(resumed, whole)
+
+
+def test_a_state_of_another_loss_is_refused(tmp_path):
+    state = tmp_path / "state.safetensors"
+    x, target = torch.zeros(4, 2, 3), torch.tensor([[0], [1], [0], [1]])
+    batches = FrameBatches(list(x.numpy()), target, torch.ones(4), 4, 0)
+    config = BlstmConfig(3, n_features=3, hidden=2, n_layers=1, dense=2, per_frame=True)
+    train(Blstm(config), batches, TrainOptions(epochs=1), loss=label_sequences, state=state)
+    with pytest.raises(CheckpointError, match="another model, data or options"):
+        train(Blstm(config), batches, TrainOptions(epochs=1), state=state)
+
+
+def test_a_gradient_is_clipped_where_it_is_longer_than_asked_for():
+    def trained(clip):
+        torch.manual_seed(0)
+        model = Wobbly()
+        train(model, toy(), replace(OPTIONS, clip=clip))
+        return model
+
+    whole = trained(None)
+    assert_same_weights(trained(1e9), whole)
+    assert not torch.equal(trained(1e-9).outer.weight, whole.outer.weight)

@@ -18,7 +18,8 @@ class Batch:
     """What a network and its loss need of some utterances.
 
     `x` is the network's input, (batch, ...); `mask` True = valid frame, or None where the input
-    has no time axis; `target` (batch, n_outputs) rows sum to 1; `weight` (batch,).
+    has no time axis; `target` (batch, n_outputs) rows sum to 1, or (batch, n_targets) label
+    indices with -1 behind the last; `weight` (batch,).
     """
 
     x: Tensor
@@ -49,6 +50,54 @@ class ArrayBatches:
         for start in range(0, len(order), self.batch_size):
             rows = torch.from_numpy(order[start : start + self.batch_size])
             yield Batch(self.x[rows], None, self.target[rows], self.weight[rows])
+
+
+@dataclass(frozen=True)
+class FrameBatches:
+    """Batches over clips of frames, padded to the longest of each, shuffled anew each epoch.
+
+    `frames`: one array a clip, (n_frames, n_features); `target` and `weight` as in `Batch`.
+    """
+
+    frames: Sequence[Float32]
+    target: Tensor
+    weight: Tensor
+    batch_size: int
+    seed: int
+
+    def __len__(self) -> int:
+        return -(-len(self.frames) // self.batch_size)
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """Give the batches of one epoch, always the same ones for the same seed and epoch."""
+        order = np.random.default_rng((self.seed, epoch)).permutation(len(self.frames))
+        for start in range(0, len(order), self.batch_size):
+            rows = order[start : start + self.batch_size]
+            x, mask = pad([self.frames[row] for row in rows])
+            chosen = torch.from_numpy(rows)
+            yield Batch(x, mask, self.target[chosen], self.weight[chosen])
+
+
+def pad(frames: Sequence[Float32]) -> tuple[Tensor, Tensor]:
+    """Pad clips of frames to the longest.
+
+    Args:
+        frames: each (n_frames, n_features).
+
+    Returns:
+        (batch, longest, n_features), zeros behind each end, and the mask, True = valid.
+
+    >>> x, mask = pad([np.ones((1, 2), np.float32), np.ones((3, 2), np.float32)])
+    >>> tuple(x.shape), mask.sum(1).tolist()
+    ((2, 3, 2), [1, 3])
+    """
+    longest = max(len(clip) for clip in frames)
+    x = np.zeros((len(frames), longest, frames[0].shape[1]), dtype=np.float32)
+    mask = np.zeros((len(frames), longest), dtype=bool)
+    for row, clip in enumerate(frames):
+        x[row, : len(clip)] = clip
+        mask[row, : len(clip)] = True
+    return torch.from_numpy(x), torch.from_numpy(mask)
 
 
 def collate(log_mels: Sequence[Float32]) -> tuple[Tensor, Tensor]:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from affekt.atomic import replacing
 from affekt.batches import Batch
 from affekt.exceptions import CheckpointError
-from affekt.losses import soft_cross_entropy
+from affekt.losses import ctc_loss, soft_cross_entropy
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -46,6 +46,7 @@ class TrainOptions:
     weight_decay: float = 0.0  # AdamW's, decoupled
     l2: float = 0.0
     warmup: float = 0.05  # share of all steps
+    clip: float | None = None  # largest norm of the gradient; None = as it is
     seed: int = 0
     precision: str = "float32"  # of the model's arithmetic; weights are float32 always
     save_every: int = 200  # steps between two states on disk
@@ -72,11 +73,26 @@ def learning_rate(step: int, n_steps: int, options: TrainOptions) -> float:
     return options.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
+Loss = Callable[[Tensor, Batch, float], Tensor]
+"""loss(logits, batch, total): the weighted sum over the batch's rows divided by `total`."""
+
+
+def soft_labels(logits: Tensor, batch: Batch, total: float) -> Tensor:
+    """Cross-entropy to a distribution over the labels: targets (batch, n_outputs)."""
+    return soft_cross_entropy(logits, batch.target, batch.weight, total=total)
+
+
+def label_sequences(logits: Tensor, batch: Batch, total: float) -> Tensor:
+    """CTC: targets (batch, n_targets) label indices, -1 behind the last."""
+    return ctc_loss(logits, batch.target, batch.weight, mask=batch.mask, total=total)
+
+
 def train(
     model: nn.Module,
     batches: Batches,
     options: TrainOptions,
     *,
+    loss: Loss = soft_labels,
     state: Path | None = None,
     on_step: Callable[[int, int, float], None] | None = None,
 ) -> Trained:
@@ -86,6 +102,7 @@ def train(
         model: called as model(x, mask) -> logits (batch, n_outputs).
         batches: the training part; nothing here ever sees another part.
         options: how long, how fast, which seed.
+        loss: what is made small, a function with a name; `soft_labels` or `label_sequences`.
         state: file for the resumable state; if it exists, training goes on from there.
         on_step: told (steps done, all steps, loss) after each step: a progress bar, a log.
 
@@ -96,7 +113,7 @@ def train(
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=1.0, weight_decay=options.weight_decay)
     n_steps = options.epochs * len(batches)
-    identity = "" if state is None else _identity(model, batches, options)
+    identity = "" if state is None else _identity(model, batches, options, loss)
     done = 0
     if state is not None and state.exists():
         done = _restore(state, model, optimizer, identity)
@@ -113,7 +130,8 @@ def train(
             step += 1
             if step <= done:
                 continue
-            ran.append(_step(network, batch, optimizer, accelerator, options, step - 1, n_steps))
+            where = (step - 1, n_steps)
+            ran.append(_step(network, batch, loss, optimizer, accelerator, options, where))
             if on_step is not None:
                 on_step(step, n_steps, ran[-1])
             if state is not None and (step % options.save_every == 0 or step == n_steps):
@@ -128,44 +146,45 @@ def train(
 def _step(
     model: nn.Module,
     batch: Batch,
+    loss: Loss,
     optimizer: torch.optim.Optimizer,
     accelerator: Accelerator,
     options: TrainOptions,
-    step: int,
-    n_steps: int,
+    where: tuple[int, int],
 ) -> float:
     """One step; in several processes each takes its own rows of the same batch.
 
     There gradients are averaged, so each process weighs its rows as a share of the whole batch.
     """
+    step, n_steps = where
     torch.manual_seed(options.seed * 1_000_003 + step)  # dropout and the like: a pure function
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(step, n_steps, options)
     mine = slice(accelerator.process_index, None, accelerator.num_processes)
     device = accelerator.device
     mask = None if batch.mask is None else batch.mask[mine].to(device)
+    target, weight = batch.target[mine].to(device), batch.weight[mine].to(device)
+    part = Batch(batch.x[mine].to(device), mask, target, weight)
     dtype = PRECISIONS[options.precision]
     with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-        logits = model(batch.x[mine].to(device), mask)
-    loss = soft_cross_entropy(
-        logits.float(),
-        batch.target[mine].to(device),
-        batch.weight[mine].to(device),
-        total=float(batch.weight.sum()) / accelerator.num_processes,
-    )
+        logits = model(part.x, mask)
+    missed = loss(logits.float(), part, float(batch.weight.sum()) / accelerator.num_processes)
     if options.l2:
         matrices = (p for p in model.parameters() if p.requires_grad and p.ndim > 1)
-        loss = loss + options.l2 / 2 * torch.stack([p.square().sum() for p in matrices]).sum()
-    accelerator.backward(loss)
+        missed = missed + options.l2 / 2 * torch.stack([p.square().sum() for p in matrices]).sum()
+    accelerator.backward(missed)
+    if options.clip is not None:
+        accelerator.clip_grad_norm_(model.parameters(), options.clip)
     optimizer.step()
     optimizer.zero_grad()
-    return float(loss.detach())
+    return float(missed.detach())
 
 
-def _identity(model: nn.Module, batches: Batches, options: TrainOptions) -> str:
+def _identity(model: nn.Module, batches: Batches, options: TrainOptions, loss: Loss) -> str:
     """Hash what must agree before a state may go on: shapes, options, and the first batch."""
     trained = [name for name, p in model.named_parameters() if p.requires_grad]
-    digest = hashlib.sha256(json.dumps([asdict(options), trained], sort_keys=True).encode())
+    settings = [asdict(options), trained, loss.__name__]
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for name, value in model.state_dict().items():
         digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
     first = next(iter(batches.epoch(0)))
