@@ -211,6 +211,7 @@ def test_a_card_over_the_limit_is_refused_unread(folder):
         ({"model": "gpt"}, "model 'gpt' is not one of linear_head, whisper_probe"),
         ({"model": ["linear_head"]}, "is not one of linear_head"),
         ({"model": None}, "model None is not one of"),
+        ({"model": "forest"}, "forest is no network"),
         ({"model": "whisper_probe"}, "unknown settings"),
         ({"config": None}, "is not one of"),
         ({"config": [3, 4]}, "is not one of"),

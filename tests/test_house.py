@@ -26,6 +26,7 @@ FLOORS = {
         "losses",
         "vad",
         "ctc",
+        "sequences",
         "chunks",
     },
     2: {"audio", "tables", "timeline", "augment", "denoise", "zero_shot"},

@@ -214,6 +214,8 @@ def _builder(path: Path, card: Mapping[str, Any]) -> Callable[[], nn.Module]:
     if not isinstance(name, str) or name not in MODELS or not isinstance(config, dict):
         raise CheckpointError(f"{path}: model {name!r} is not one of {', '.join(MODELS)}")
     config_class, module_class = MODELS[name]
+    if not issubclass(module_class, nn.Module):
+        raise CheckpointError(f"{path}: {name} is no network: no checkpoint holds one, fit it anew")
     known = {field.name for field in fields(config_class)}
     if not config.keys() <= known:
         raise CheckpointError(f"{path}: unknown settings {sorted(config.keys() - known)} of {name}")

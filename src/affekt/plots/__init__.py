@@ -1,4 +1,4 @@
-"""Pictures: confusion, reliability, emotion along time, what a corpus is made of, people.
+"""Pictures: confusion, reliability, errors, emotion along time, corpora, people.
 
 Figures are made as objects, never through pyplot, so nobody's global state or window changes.
 Every function gives a matplotlib Figure; `save` writes it.
@@ -6,6 +6,7 @@ Every function gives a matplotlib Figure; `save` writes it.
 
 from affekt.plots.along_time import timeline
 from affekt.plots.composition import classes, durations
+from affekt.plots.errors import error_structure, framewise, model_and_people
 from affekt.plots.evaluation import confusion, reliability
 from affekt.plots.people import meant_and_heard
 from affekt.plots.style import COLOURS, ENDINGS, SPARE, colours, save
@@ -18,7 +19,10 @@ __all__ = [
     "colours",
     "confusion",
     "durations",
+    "error_structure",
+    "framewise",
     "meant_and_heard",
+    "model_and_people",
     "reliability",
     "save",
     "timeline",
