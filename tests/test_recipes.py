@@ -309,7 +309,7 @@ def test_ravdess_speaker_folds_runs_on_a_small_tree(place, tmp_path):
 
 
 def test_every_recipe_has_a_test():
-    beside = {"meant_and_heard"}  # tests/test_recipes_people.py
+    beside = {"meant_and_heard", "ctc_table_1"}  # test_recipes_people.py, test_recipes_frames.py
     assert set(RECIPES) == {"affekt_base", "ravdess_speaker_folds", "speaker_folds"} | beside
 
 
