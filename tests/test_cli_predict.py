@@ -256,7 +256,7 @@ def test_all_that_is_wrong_is_one_line_each_and_the_rest_is_done(
 ) -> None:
     (tmp_path / "bad").mkdir()
     files = bad_files(tmp_path / "bad")
-    files["silent"] = (tmp_path / "silent.wav", "is silent (all samples are zero)")
+    files["silent"] = (tmp_path / "silent.wav", "is silent: nothing is above -200 dB")
     audio.write(tmp_path / "silent.wav", np.zeros(RATE, np.float32))
     files["short"] = (tmp_path / "short.wav", "shorter than 0.1 s")
     audio.write(tmp_path / "short.wav", noise(0.02))

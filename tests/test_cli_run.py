@@ -1,5 +1,6 @@
 """`affekt run`: whatever is wrong with a command is one line on stderr and exit code 1."""
 
+import subprocess
 import sys
 
 import pytest
@@ -19,6 +20,30 @@ def place(tmp_path_factory):
     toy.make(folder / "toy")
     tiny_whisper.write(folder / "tiny")
     return folder
+
+
+def test_the_help_names_every_recipe(capsys, monkeypatch):
+    from affekt.recipes import RECIPES
+
+    monkeypatch.setattr(sys, "argv", ["affekt", "run", "--help"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    shown = capsys.readouterr().out
+    assert [name for name in RECIPES if name not in shown] == []
+
+
+def test_without_torch_the_remedy_is_named(place):
+    program = (
+        "import sys; sys.modules['torch'] = None\n"
+        "sys.argv = ['affekt', 'run', 'speaker_folds', '--corpus', 'toy=toy', '--out', 'nowhere']\n"
+        "from affekt.cli import main; main()"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], cwd=place, capture_output=True, text=True
+    )
+    assert found.returncode == 1
+    assert found.stderr.startswith("affekt: recipes train: pip install 'affekt[whisper,plots]'")
+    assert found.stderr.count("\n") == 1
 
 
 @pytest.fixture

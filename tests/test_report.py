@@ -269,6 +269,13 @@ def test_the_page_and_the_row_say_what_there_is():
     assert row.replace("\\|", "").count("|") == RESULTS_HEADER.splitlines()[0].count("|")
 
 
+def test_the_row_says_where_speakers_are_shared():
+    truth = hard({"a": "calm", "b": "fear"})
+    warned = evaluate(truth, truth, notes=["NOT SPEAKER-DISJOINT, the scores do not hold: x."])
+    assert "| NOT SPEAKER-DISJOINT: 5 folds |" in warned.results_row("w", "5 folds", "affekt run")
+    assert "DISJOINT" not in evaluate(truth, truth).results_row("w", "5 folds", "affekt run")
+
+
 def test_a_table_that_breaks_its_contract_is_refused():
     with pytest.raises(TableError, match="does not sum to 1"):
         evaluate(hard({"a": "calm"}), table({"a": [0.5, 0.1, 0]}))

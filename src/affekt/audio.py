@@ -23,6 +23,7 @@ from affekt.exceptions import AudioError
 Float32 = NDArray[np.float32]
 
 SAMPLE_RATE = 16_000  # Hz
+LOUDEST = 32.0  # 30 dB above full scale: more is no recording on the scale -1 .. 1
 MAX_SECONDS = 24 * 3600  # 86_400 s: a day; nothing longer is decoded
 MAX_LOADED_SAMPLES = 2 * 3600 * SAMPLE_RATE  # 115_200_000 samples * 4 bytes = 461 MB held by `load`
 WRITE_FRAMES = 4096  # libsndfile's Ogg encoders overflow the stack on one long write
@@ -184,6 +185,14 @@ def _finite(decoded: Decoded, name: str, start: float) -> Decoded:
         if not finite.all():
             second = start + (done + int(np.argmin(finite))) / rate
             raise AudioError(f"{name}: sample at {second:.3f} s is NaN or infinite")
+        loud = np.abs(block) > LOUDEST
+        if loud.any():
+            first = int(np.argmax(loud))
+            second = start + (done + first) / rate
+            raise AudioError(
+                f"{name}: sample at {second:.3f} s is {block[first]:g}, but full scale is 1: scale"
+                " the samples (16-bit values are divided by 32768)"
+            )
         done += block.size
         yield rate, block
 

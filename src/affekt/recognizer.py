@@ -102,11 +102,19 @@ class Recognizer:
         """Give the labels to choose among, None = all of the model's.
 
         Raises:
-            TableError: a label the model does not know, or fewer than two: one alone would always
-                get 1.
+            TableError: a label the model does not know or was never taught, or fewer than two:
+                one alone would always get 1.
         """
-        allowed = self.labels if labels is None else tuple(dict.fromkeys(labels))
+        if labels is None:
+            return self.labels
+        allowed = tuple(dict.fromkeys(labels))
         ban(np.ones(len(self.labels)), self.labels, allowed)
+        untaught = [label for label in allowed if label in self.card.get("untrained_labels", [])]
+        if untaught:
+            raise TableError(
+                f"{', '.join(untaught)}: the model was taught no example of it, so its score says"
+                " nothing: leave it out of the labels"
+            )
         if len(allowed) == 1 < len(self.labels):
             raise TableError(
                 f"{allowed[0]!r} alone would always get 100 %: give two or more labels of"
@@ -223,7 +231,10 @@ class Recognizer:
             raise AudioError(f"{name}: shorter than {MIN_SAMPLES / audio.SAMPLE_RATE} s")
         levels = np.concatenate(loudness)
         if levels.max() <= vad.QUIETEST:
-            raise AudioError(f"{name}: is silent (all samples are zero)")
+            raise AudioError(
+                f"{name}: is silent: nothing is above {vad.QUIETEST:g} dB of full scale"
+                " (opposite channels cancel each other)"
+            )
         return _Scan(
             bounds[-1][1],
             np.array(bounds),
@@ -313,8 +324,13 @@ def _blocks(source: Source, n_samples: int) -> Iterator[Float32]:
     if not isinstance(source, np.ndarray):
         yield from audio.stream(source, block_seconds=n_samples / audio.SAMPLE_RATE)
         return
-    if source.ndim != 1 or not source.size or not np.isfinite(source).all():
-        raise AudioError(f"samples must be finite, mono, (n_samples,): got {source.shape}")
+    if source.ndim != 1 or not source.size:
+        raise AudioError(f"samples must be mono, shape (n_samples,): got {source.shape}")
+    if not np.abs(source).max() <= audio.LOUDEST:  # NaN is not, either
+        raise AudioError(
+            "<samples>: hold NaN, infinity or values far above 1: full scale is 1 (16-bit values"
+            " are divided by 32768)"
+        )
     for first in range(0, source.size, n_samples):
         yield source[first : first + n_samples].astype(np.float32, copy=False)
 

@@ -10,7 +10,11 @@ import typer
 
 def run(
     recipe: Annotated[
-        str, typer.Argument(help="One of affekt_base, ravdess_speaker_folds, speaker_folds.")
+        str,
+        typer.Argument(
+            help="One of affekt_base, ctc_table_1, meant_and_heard, ravdess_speaker_folds,"
+            " speaker_folds."
+        ),
     ],
     corpus: Annotated[
         list[str], typer.Option(help="A corpus and where it lies; repeat it.", metavar="NAME=ROOT")
@@ -50,8 +54,14 @@ def run(
     from affekt.cli.progress import bars
     from affekt.corpora import CORPORA, source
     from affekt.exceptions import AffektError, CorpusError
-    from affekt.recipes import RECIPES
-    from affekt.recipes.probe import RunOptions
+
+    try:
+        from affekt.recipes import RECIPES
+        from affekt.recipes.probe import RunOptions
+    except ModuleNotFoundError as problem:
+        raise AffektError(
+            f"recipes train: pip install 'affekt[whisper,plots]' ({problem.name} is missing)"
+        ) from problem
 
     if recipe not in RECIPES:
         raise AffektError(f"no recipe {recipe!r}: there are {', '.join(RECIPES)}")

@@ -173,6 +173,8 @@ class Report:
         """One row for RESULTS.md, in the columns of `RESULTS_HEADER`."""
         scores = [str(estimate) for estimate in self.estimates.values()]
         baseline = " / ".join(_decimal(estimate.majority) for estimate in self.estimates.values())
+        if any(note.startswith("NOT SPEAKER-DISJOINT") for note in self.notes):
+            split = f"NOT SPEAKER-DISJOINT: {split}"
         cells = [what, split, str(self.n_hard), *scores, baseline, f"`{command}`"]
         return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
 
