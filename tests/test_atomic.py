@@ -1,6 +1,10 @@
 import os
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -38,6 +42,43 @@ def test_an_interruption_leaves_the_old_content_and_no_litter(tmp_path, interrup
     with pytest.raises(interruption), replacing(target) as temporary:  # noqa: PT012
         temporary.write_text("half")
         raise interruption
+    assert names(tmp_path) == ["a.txt"]
+    assert target.read_text() == "old"
+
+
+WAITING = """
+import sys, time
+from affekt import cli
+from affekt.atomic import replacing
+
+@cli.app.command()
+def wait(path: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text("half")
+        print("writing", flush=True)
+        time.sleep(60)
+
+cli.main()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize(("number", "code", "said"), [
+    (signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted"),
+])  # fmt: skip
+def test_a_signal_to_the_command_line_leaves_the_old_content_and_no_litter(
+    tmp_path, number, code, said
+):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    command = [sys.executable, "-c", WAITING, "wait", str(target)]
+    with subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writing\n"
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert errors.splitlines()[-1].startswith(f"affekt: {said}")
     assert names(tmp_path) == ["a.txt"]
     assert target.read_text() == "old"
 
@@ -89,3 +130,24 @@ def test_a_fault_of_the_system_names_the_target_not_the_temporary_file(tmp_path)
     assert unnamed.value.filename == temporarily.value.filename == str(target)
     assert other.value.filename == "elsewhere"
     assert names(tmp_path) == []
+
+
+def test_a_link_is_followed_and_stays_a_link(tmp_path):
+    real, link = tmp_path / "real.csv", tmp_path / "link.csv"
+    real.write_text("old")
+    link.symlink_to(real)
+    with replacing(link) as temporary:
+        temporary.write_text("new")
+    assert link.is_symlink()
+    assert real.read_text() == "new"
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True)
+    with replacing(pipe) as temporary:
+        temporary.write_text("through")
+    assert reader.communicate(timeout=20)[0] == "through"
+    assert pipe.is_fifo()
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe.csv"]

@@ -2,12 +2,13 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from affekt import splits
+from affekt import audio, splits
 from affekt.cli.audit import audit
 from affekt.cli.evaluate import _stem, evaluate
 from affekt.exceptions import AffektError, CorpusError, SplitError, TableError
@@ -188,6 +189,12 @@ def test_json_that_is_no_list_of_records_is_refused(place, text):
         run("evaluate", place("t.csv", TRUTH), place("p.json", text))
 
 
+def test_names_in_json_that_are_no_text_are_rows_as_any_other(place):
+    rows = [{"file": name, "calm": 0.7, "fear": 0.3} for name in ("lat\udce9in.wav", "b.wav")]
+    table = place("p.json", json.dumps(rows))
+    assert "| calm | 2 | 0 |" in run("evaluate", table, table)
+
+
 def test_a_missing_file_is_named():
     for name in ("nowhere.csv", "nowhere.json"):
         with pytest.raises(TableError, match=f"{name}: no such file"):
@@ -245,6 +252,45 @@ def test_the_emobox_split_of_crema_d_shows_its_91_shared_speakers(shared):
 def test_an_unknown_corpus_is_refused_with_the_known_ones(toy):
     with pytest.raises(CorpusError, match=r"^no corpus 'toys': there are crema-d, ravdess, .*toy$"):
         run("audit", "toys", toy)
+
+
+def test_folds_by_speaker_adapt_to_few_speakers_unless_a_number_is_asked_for(place):
+    rows = "file,label,speaker\n1.wav,sad,a\n2.wav,sad,b\n3.wav,calm,c\n"
+    table = place("my.csv", rows)
+    assert run("audit", "csv", table).count("of-3") == 3
+    with pytest.raises(SplitError, match=r"give n_folds \(--folds\) from 2 to 3"):
+        run("audit", "csv", table, "--folds", "5")
+
+
+def test_several_corpora_are_audited_leaving_one_out(place, tmp_path):
+    audio.write(tmp_path / "same.wav", np.ones(1000, np.float32) / 4)
+    audio.write(tmp_path / "other.wav", np.ones(900, np.float32) / 4)
+    rows = "file,label,speaker\nsame.wav,{},01\nother{}.wav,sad,02\n"
+    first = place("first.csv", rows.format("happy", ""))
+    second = place("second.csv", rows.format("calm", "gone"))
+    both = ("--corpus", f"csv={second}", "--split", "leave-one-corpus-out")
+    page = run("audit", "csv", first, *both)
+    assert [line.split() for line in page.splitlines()[1:3]] == [
+        ["corpus-first", "2", "2", "0", "0", "not", "looked", "0"],
+        ["corpus-second", "2", "2", "0", "0", "not", "looked", "0"],
+    ]
+    assert run("audit", "--corpus", f"csv={first}", *both) == page
+    heard = run("audit", "--corpus", f"csv={first}", *both, "--audio", code=1)
+    assert "corpus-first: 1 recording(s) are in train and in test" in heard
+    assert "first/same = second/same" in heard or "second/same = first/same" in heard
+
+
+@pytest.mark.parametrize(("words", "error", "said"), [
+    ((), CorpusError, "no corpus: give NAME ROOT, or --corpus NAME=ROOT"),
+    (("toy",), CorpusError, "toy: say also where it lies"),
+    (("--corpus", "toy"), CorpusError, "--corpus toy: give NAME=ROOT with a name of crema-d, "),
+    (("--corpus", "toys=x"), CorpusError, "no corpus 'toys'"),
+    (("toy", "TOY", "--corpus", "toy=TOY"), CorpusError, "two corpora are called 'toy'"),
+    (("toy", "TOY", "--split", "leave-one-corpus-out"), SplitError, "give --corpus NAME=ROOT"),
+])  # fmt: skip
+def test_corpora_that_cannot_be_joined_or_left_out_are_refused(toy, words, error, said):
+    with pytest.raises(error, match=said):
+        run("audit", *(word.replace("TOY", toy) for word in words))
 
 
 @pytest.mark.parametrize("kind", ["by-moon", "emobox", "file"])

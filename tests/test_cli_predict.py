@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import soundfile
 
 from affekt import audio, cli, recognizer, writers
 from affekt.cli.predict import find_recordings, predict, short_names
+from affekt.exceptions import AudioError
 from linear_model import LABELS, write_linear_model
 from media import RATE, bad_files, encode, noise, tone
 
@@ -30,6 +31,7 @@ class Outcome:
 
 
 Run = Callable[..., Outcome]
+NOBODY = 65_534  # the user id of nobody
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +175,41 @@ def test_folders_are_searched_in_order_and_hidden_and_foreign_files_left_out(
     found = find_recordings([str(tmp_path), "x.txt", str(tmp_path / "b.WAV")], [])
     expected = [str(tmp_path / name) for name in ("a/c.mkv", "a/d.flac", "a/z.mp3", "b.WAV")]
     assert list(found) == [*expected, "x.txt"]
+
+
+@pytest.fixture
+def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Stand in a folder with a subfolder that nobody may list, as a user who is not root."""
+    for name in ("a.wav", "lock/b.wav", "lock/in/c.wav"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    tmp_path.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lock" / "in").chmod(0)
+    user = os.geteuid()
+    if user == 0:  # root may list anything
+        try:
+            os.seteuid(NOBODY)
+        except OSError as problem:
+            pytest.skip(f"root cannot become another user here: {problem}")
+    yield tmp_path
+    os.seteuid(user)
+    (tmp_path / "lock" / "in").chmod(0o700)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="the system has no such rights")
+@pytest.mark.usefixtures("locked")
+def test_a_folder_that_cannot_be_read_is_one_line_and_the_rest_is_found(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    failures: list[AudioError] = []
+    assert list(find_recordings(["."], failures)) == ["a.wav", "lock/b.wav"]
+    assert list(find_recordings(["lock/in"], failures)) == []
+    assert [str(failure) for failure in failures] == [
+        "lock/in: cannot be read (Permission denied)"
+    ] * 2
+    said = "affekt: lock/in: cannot be read (Permission denied)\n"
+    assert capsys.readouterr().err == said * 2
 
 
 def test_short_names_tell_equal_stems_apart() -> None:
@@ -391,10 +428,21 @@ def test_a_terminal_without_unicode_gets_plain_characters(model: Path, tmp_path:
     assert b"###" in found.stdout
 
 
-def test_a_name_that_is_no_text_keeps_its_bytes(model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_a_name_that_is_no_text_is_escaped_and_can_be_evaluated(
+    model: Path, tmp_path: Path, form: str
+) -> None:
     audio.write(tmp_path / "x.wav", tone(1.0))
-    name = os.fsencode(tmp_path) + b"/\xff.wav"
+    audio.write(tmp_path / "y.wav", tone(1.0, frequency=4_000.0))
+    name = os.fsencode(tmp_path) + b"/lat\xe9in.wav"
     os.rename(tmp_path / "x.wav", name)  # noqa: PTH104 - a Path cannot hold bytes
-    found = spawn("predict", "--model", str(model), "--format", "csv", os.fsdecode(name))
+    out = str(tmp_path / f"out.{form}")
+    words = ["predict", "--model", str(model), "--format", form, str(tmp_path)]
+    printed, written = spawn(*words), spawn(*words, "--out", out)
+    assert printed.returncode == written.returncode == 0, written.stderr
+    assert Path(out).read_bytes() == printed.stdout
+    escape = r"/lat\udce9in.wav" if form == "csv" else r"/lat\\udce9in.wav"
+    assert str(tmp_path) + escape in printed.stdout.decode("utf-8")
+    found = spawn("evaluate", out, out)
     assert found.returncode == 0, found.stderr
-    assert found.stdout.splitlines()[1].startswith(name + b",")
+    assert "accuracy" in found.stdout.decode("utf-8")

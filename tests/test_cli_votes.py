@@ -388,8 +388,24 @@ def test_a_tree_of_dusha_becomes_its_manifests(affekt, tmp_path):
     assert (out / "processed_dataset_090" / "train" / "crowd_train.jsonl").stat().st_size
     assert "5 utterances" not in said
     assert "neutral" in affekt("raters", tmp_path / "raw")
-    refused = affekt("aggregate", tmp_path / "raw", "--method", "mace", "--out", out, code=1)
-    assert "--method cannot be given with a tree of Dusha" in refused
+    refused = affekt("aggregate", tmp_path / "raw", "--hard", "--out", out, code=1)
+    assert "--hard cannot be given with a tree of Dusha" in refused
+
+
+def test_excluded_raters_and_another_method_reach_the_manifests_of_dusha(affekt, tmp_path):
+    raw, removed = tmp_path / "raw", tmp_path / "removed.csv"
+    dusha_tree.make(raw, scale=0.0005)
+    said = affekt("raters", raw, "--min-agreement", "0.7", "--removed", removed)
+    gone = read_table(removed)
+    assert len(gone) > 0
+    assert f"{gone['rater'].nunique():,} of" in said
+    manifests = []
+    for name, more in (("all", []), ("some", ["--exclude", removed, "--method", "majority"])):
+        affekt("aggregate", raw, *more, "--out", tmp_path / name)
+        path = tmp_path / name / "processed_dataset_090" / "train" / "train.jsonl"
+        manifests.append(path.read_text("utf-8"))
+    assert manifests[0] != manifests[1]
+    assert all(json.loads(line)["probs"] for line in manifests[1].splitlines())
 
 
 def test_a_folder_that_is_neither_a_corpus_nor_dusha_is_refused(affekt, tmp_path):
@@ -487,6 +503,330 @@ def test_the_functions_of_the_room_are_there_by_name():
     from affekt.votes.dawid_skene import fit
 
     assert callable(fit)
+
+
+# --- what a reader of a result must know
+
+
+@pytest.fixture
+def both(monkeypatch, capsys):
+    """Run a command that succeeds; give what it prints and what it warns of."""
+
+    def run(*words: object) -> tuple[str, str]:
+        monkeypatch.setattr(sys, "argv", ["affekt", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        said = capsys.readouterr()
+        assert not end.value.code, said.err
+        return said.out, said.err
+
+    return run
+
+
+MOODS = "utterance,rater,label\n" + "".join(
+    f"{u},{r},{label}\n"
+    for u, said in enumerate([(-1, 2), (2, 2), (10, 2), (10, 10), (-1, -1)])
+    for r, label in zip("xy", said, strict=True)
+)
+
+
+@pytest.mark.parametrize("level", ["ordinal", "interval"])
+def test_labels_that_are_numbers_are_steps_of_a_scale_by_their_value(both, place, level):
+    path = place("v.csv", MOODS)
+    rising = Categories("rising", ("-1", "2", "10"))
+    table = votes.read_votes(path)
+    values = [-1, 2, 10] if level == "interval" else None
+    alpha = agreement.krippendorff_alpha(table, rising, level=level, values=values)
+    low, high = agreement.krippendorff_interval(
+        table, rising, level=level, values=values, n_resamples=50
+    )
+    said, _ = both("agreement", path, "--level", level, "--n-resamples", 50)
+    assert "labels: -1, 2, 10" in said
+    expected = f"{decimals(alpha)}  [{decimals(low)}, {decimals(high)}]"
+    assert re.search(rf"\({level}\) +{re.escape(expected)}", said), said
+
+
+@pytest.mark.parametrize("level", ["ordinal", "interval"])
+def test_a_scale_of_words_needs_their_order(affekt, place, level):
+    path = place("v.csv", PLAIN)
+    complaint = affekt("agreement", path, "--level", level, code=1)
+    assert "needs labels that are numbers, or their rising order" in complaint
+    assert level in affekt("agreement", path, "--level", level, "--labels", "calm,fear")
+
+
+def test_the_picture_of_a_rater_names_its_axes_and_has_real_intervals(
+    affekt, place, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(pytest.importorskip("matplotlib").rcParams, "svg.fonttype", "none")
+    plot = tmp_path / "ann.svg"
+    rows = "".join(
+        f"u{u},{r},{'calm' if (u + k) % (k + 2) else 'fear'}\n"
+        for u in range(20) for k, r in enumerate(("ann", "bob", "cid"), 1)
+    )  # fmt: skip
+    path = place("v.csv", "utterance,rater,label\n" + rows)
+    affekt("raters", path, "--rater", "ann", "--plot", plot)
+    words = plot.read_text()
+    assert "most of the others" in words
+    assert "this rater" in words
+    assert "prediction" not in words
+    value, low, high = map(float, re.findall(r"accuracy ([.\d]+) \[([.\d]+), ([.\d]+)\]", words)[0])
+    assert low <= value <= high
+    assert low < high
+
+
+def test_the_report_of_agreement_says_that_utterances_were_resampled(affekt, place, tmp_path):
+    affekt("agreement", place("v.csv", SAID), "--out", tmp_path / "out", "--n-resamples", 20)
+    report = (tmp_path / "out" / "rater_against_rest" / "report.md").read_text()
+    assert "bootstrap by utterance" in report
+    assert "bootstrap by speaker" not in report
+    assert "speakers: 5" not in report
+
+
+def tasks_of(rows: list[tuple[str, list[tuple[int, list[str], bool]]]]) -> str:
+    """Label Studio's export of (task, [(rater, choices, cancelled)])."""
+    return json.dumps([
+        {"id": number, "data": {"audio": f"{name}.wav"}, "annotations": [
+            {"id": 10 * number + rater, "completed_by": rater, "was_cancelled": cancelled,
+             "result": [{"type": "choices", "from_name": "emo", "value": {"choices": choices}}]}
+            for rater, choices, cancelled in answers]}
+        for number, (name, answers) in enumerate(rows)
+    ])  # fmt: skip
+
+
+def test_what_casts_no_vote_is_counted_in_an_export_of_label_studio(both, place):
+    path = place("p.json", tasks_of([
+        ("a", [(1, ["Sad"], False), (2, ["Sad"], False)]),
+        ("b", [(1, ["Sad"], True), (2, ["Angry"], True)]),
+        ("c", [(1, ["Angry"], False), (2, [], False)]),
+    ]))  # fmt: skip
+    said, _ = both("aggregate", path, "--method", "shares")
+    assert "answers without a vote: 2 skipped by the annotator, 1 no choice\n" in said
+    assert "utterances without a vote: 1 of 3, which get no label (b)\n" in said
+
+
+def test_what_casts_no_vote_is_counted_in_tolokas_assignments(both, place):
+    rows = [("a", 1, "Sad", "APPROVED"), ("a", 2, "Sad", "APPROVED"), ("b", 1, "Sad", "REJECTED")]
+    text = "INPUT:audio\tOUTPUT:emo\tASSIGNMENT:worker_id\tASSIGNMENT:status\n" + "".join(
+        f"{task}.wav\t{label}\t{rater}\t{status}\n" for task, rater, label, status in rows
+    )
+    said, _ = both("raters", place("pool.tsv", text))
+    assert "answers without a vote: 1 rejected\n" in said
+    assert "utterances without a vote: 1 of 2, which get no label (b)\n" in said
+
+
+def test_an_export_without_any_vote_says_why(affekt, place):
+    path = place("p.json", tasks_of([("a", [(1, ["Sad"], True)])]))
+    complaint = affekt("aggregate", path, code=1)
+    assert complaint == f"affekt: {path}: no answer is a vote (1 skipped by the annotator)\n"
+
+
+def test_what_casts_no_vote_is_counted_in_a_corpus_folder(both, shared, tmp_path):
+    corpus = earkick.load(shared / "votes" / "earkick")
+    corpus.write(tmp_path / "earkick")
+    said, _ = both("raters", tmp_path / "earkick")
+    assert "answers without a vote: 236 tied\n" in said
+    assert re.search(
+        r"utterances without a vote: 7 of 348, which get no label \((\S+, ){5}…\)\n", said
+    )
+
+
+def test_a_corpus_folder_in_which_all_have_votes_says_nothing_of_silence(both, tmp_path):
+    said, _ = both("raters", corpus_folder(tmp_path / "c", ["a", "b"]))
+    assert "without a vote" not in said
+    said, _ = both("raters", corpus_folder(tmp_path / "d", ["a", "b", "c"]))
+    assert "utterances without a vote: 1 of 3, which get no label (c)\n" in said
+
+
+def corpus_folder(root: Path, utterances: list[str]) -> Path:
+    """A corpus folder with two votes on a and on b."""
+    root.mkdir()
+    card = {"name": "mine", "scheme": {"name": "two", "labels": ["calm", "fear"]}}
+    (root / "card.json").write_text(json.dumps(card))
+    rows = "".join(f"{name},{name}.wav\n" for name in utterances)
+    (root / "utterances.csv").write_text("utterance,file\n" + rows)
+    said = "utterance,rater,label\na,x,calm\na,y,calm\nb,x,fear\nb,y,calm\n"
+    (root / "votes.csv").write_text(said)
+    return root
+
+
+def test_a_fault_in_a_corpus_folder_names_its_table_and_the_line_or_vote(affekt, tmp_path):
+    root = corpus_folder(tmp_path / "c", ["a", "b"])
+    table = root / "votes.csv"
+    good = table.read_text()
+    table.write_text(good.replace("b,x,fear", "b,x,"))
+    complaint = affekt("raters", root, code=1)
+    assert complaint == f"affekt: {table}, line 4: column label is empty\n"
+    table.write_text(good + "a,y,fear\n")
+    complaint = affekt("aggregate", root, code=1)
+    assert complaint.startswith(f"affekt: {table}, vote of rater 'y' on utterance 'a': ")
+    table.write_text(good.replace("b,x,fear", "b,,fear"))
+    complaint = affekt("aggregate", root, code=1)
+    assert f"{table}, vote of nobody known on utterance 'b': column rater is empty" in complaint
+
+
+def test_a_fault_in_an_export_names_the_vote_and_what_can_be_done(affekt, both, place):
+    path = place("p.json", tasks_of([
+        ("a", [(1, ["Sad", "Angry"], False), (2, ["Sad"], False), (3, ["Sad"], False)]),
+    ]))  # fmt: skip
+    complaint = affekt("aggregate", path, code=1)
+    assert f"{path}, vote of rater '1' on utterance 'a': " in complaint
+    assert "row" not in complaint
+    assert complaint.endswith("choose: --duplicates first, last or keep, or --several drop\n")
+    said, _ = both("aggregate", path, "--several", "drop", "--labels", "sadness,anger")
+    assert "2 votes on 1 utterances by 2 raters" in said
+    assert "answers without a vote: 1 several choices\n" in said
+    table = place("v.csv", PLAIN)
+    assert "--several cannot be given" in affekt("raters", table, "--several", "drop", code=1)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("name", ["none.csv", "none", "none.json"])
+def test_a_path_that_is_not_there_is_said_to_be_neither_file_nor_folder(
+    affekt, tmp_path, verb, name
+):
+    path = tmp_path / name
+    assert affekt(verb, path, code=1) == f"affekt: {path}: no such file or folder\n"
+
+
+def test_one_rater_alone_is_warned_of_and_labels_stay(both, place, tmp_path):
+    path = place("v.csv", "utterance,rater,label\n1,x,calm\n2,x,fear\n")
+    said, warned = both("aggregate", path, "--out", tmp_path / "l.csv")
+    assert warned == (
+        f"warning: {path}: 1 rater(s) voted on no utterance with another (x): "
+        "nothing checks the labels of 2 utterance(s)\n"
+    )
+    assert "warning" not in said
+    two = Categories("two", ("calm", "fear"))
+    expected = votes.dawid_skene(votes.read_votes(path), two)
+    pd.testing.assert_frame_equal(read_table(tmp_path / "l.csv"), expected, check_index_type=False)
+
+
+@pytest.mark.parametrize("verb", ["aggregate", "raters", "next-votes"])
+def test_raters_whom_nobody_meets_are_warned_of(both, place, verb):
+    _, warned = both(verb, place("v.csv", PLAIN + "3,ann,calm\n4,ann,fear\n5,bob,fear\n"))
+    assert "2 rater(s) voted on no utterance with another (ann, bob)" in warned
+    assert "labels of 3 utterance(s)" in warned
+    assert both(verb, place("w.csv", PLAIN + "3,x,calm\n"))[1] == ""
+
+
+@pytest.mark.parametrize("name", ["v.csv", "v.tsv", "v.jsonl"])
+def test_a_last_line_that_does_not_end_is_warned_of(both, place, name):
+    separator = {"v.csv": ",", "v.tsv": "\t"}.get(name)
+    if separator:
+        text = PLAIN.replace(",", separator)
+    else:
+        keys = ("utterance", "rater", "label")
+        rows = [dict(zip(keys, row.split(","), strict=True)) for row in PLAIN.split()[1:]]
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+    path = place(name, text[:-1])
+    said, warned = both("aggregate", path)
+    n = text.count("\n")
+    assert warned == f"warning: {path}, line {n}: the last line does not end; is the file cut?\n"
+    place(name, text)
+    assert both("aggregate", path) == (said, "")
+
+
+def test_a_last_line_that_does_not_end_is_warned_of_in_tolokas_assignments_too(both, place):
+    text = "INPUT:audio\tOUTPUT:emo\tASSIGNMENT:worker_id\na.wav\tSad\t1\na.wav\tSad\t2"
+    path = place("pool.tsv", text)
+    assert f"warning: {path}, line 3: the last line does not end" in both("raters", path)[1]
+
+
+def test_labels_that_differ_by_capitals_or_blanks_alone_are_warned_of(both, place):
+    path = place("v.csv", PLAIN.replace("2,x,fear", "2,x,Fear ") + "3,x,calm\n3,y,calm\n")
+    _, warned = both("raters", path)
+    assert warned == (
+        f"warning: {path}: labels differ by capitals or blanks alone: 'Fear ' and 'fear'\n"
+    )
+
+
+def test_the_summary_of_several_labels_counts_what_is_written(both, place, tmp_path):
+    out = tmp_path / "many.csv"
+    said, _ = both("aggregate", place("v.csv", PLAIN), "--method", "shares", "--multi-label", 0.5,
+                   "--out", out)  # fmt: skip
+    assert "shares: 3 labels of 2 utterances reach 0.5; 0 utterances have none\n" in said
+    assert "undecided" not in said
+    assert re.search(r"calm +1 +\.500 +\.250\n", said), said
+    assert re.search(r"fear +2 +1\.000 +\.750\n", said), said
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_of_two_right_answers_the_contradicting_line_is_named(place, ending):
+    rows = [("1", "x", "calm", "calm"), ("2", "x", "calm", ""), ("1", "y", "calm", "calm"),
+            ("1", "z", "calm", "fear"), ("1", "w", "calm", "calm")]  # fmt: skip
+    names = ("utterance", "rater", "label", "gold")
+    if ending == "csv":
+        text = "".join(",".join(row) + "\n" for row in [names, *rows])
+    else:
+        text = "".join(
+            json.dumps({k: v for k, v in zip(names, row, strict=True) if v}) + "\n" for row in rows
+        )
+    line, first = (5, 2) if ending == "csv" else (4, 1)
+    with pytest.raises(TableError) as refused:
+        votes.read_votes(place(f"v.{ending}", text))
+    assert str(refused.value).endswith(
+        f"v.{ending}, line {line}: utterance '1' has two different gold answers: 'fear' here, "
+        f"'calm' in line {first}"
+    )
+
+
+# --- options of methods, and how their rounds end
+
+
+@pytest.mark.parametrize("tolerance", ["0", "-1", "nan", "inf"])
+def test_a_tolerance_that_stops_nothing_is_refused(affekt, place, tolerance):
+    complaint = affekt("aggregate", place("v.csv", SAID), "--tolerance", tolerance, code=1)
+    assert complaint == f"affekt: --tolerance {float(tolerance):g} is not a number above 0\n"
+
+
+@pytest.mark.parametrize("option", [
+    "--min-control-accuracy", "--min-agreement", "--max-commonest-share", "--min-run-probability",
+])  # fmt: skip
+@pytest.mark.parametrize("share", ["1.5", "-0.1", "nan"])
+def test_a_share_outside_nought_and_one_is_refused(affekt, place, option, share):
+    complaint = affekt("raters", place("v.csv", SAID), option, share, code=1)
+    assert complaint == f"affekt: {option} {float(share):g} is not in [0, 1]\n"
+
+
+@pytest.mark.parametrize("method", ["dawid-skene", "one-coin", "mace", "glad"])
+def test_the_summary_says_how_the_rounds_ended(both, place, method):
+    path = place("v.csv", SAID)
+    said, _ = both("aggregate", path, "--method", method, "--tolerance", "0.001")
+    assert re.search(rf"{method}: converged after \d+ rounds\n", said)
+    said, _ = both("aggregate", path, "--method", method, "--tolerance", "1e-15",
+                   "--max-iterations", 2)  # fmt: skip
+    assert f"{method}: stopped at the limit of 2 rounds: not converged\n" in said
+    assert "rounds" not in both("aggregate", path, "--method", "shares")[0]
+
+
+def test_the_number_of_rounds_is_that_of_the_fit(both, place):
+    from affekt.votes.coded import code
+    from affekt.votes.dawid_skene import fit
+
+    path = place("v.csv", SAID)
+    table = votes.read_votes(path)
+    n = len(fit(code(table, votes.occurring(table))).losses)
+    for verb in ("aggregate", "next-votes"):
+        said, warned = both(verb, path)
+        assert f"dawid-skene: converged after {n} rounds\n" in said
+        assert "100 done" not in warned
+
+
+def test_the_prior_and_the_seed_are_those_of_the_function(affekt, place, tmp_path):
+    path, out = place("v.csv", SAID), tmp_path / "l.csv"
+    table = votes.read_votes(path)
+    three = votes.occurring(table)
+    affekt("aggregate", path, "--prior", "uniform", "--out", out)
+    expected = votes.dawid_skene(table, three, prior="uniform")
+    pd.testing.assert_frame_equal(read_table(out), expected, check_index_type=False)
+    assert not np.allclose(expected, votes.dawid_skene(table, three), atol=1e-6)
+    affekt("aggregate", path, "--method", "mace", "--seed", 7, "--out", out)
+    expected = votes.mace(table, three, seed=7)
+    pd.testing.assert_frame_equal(read_table(out), expected, check_index_type=False)
+    assert "--seed cannot be given" in affekt("aggregate", path, "--seed", 7, code=1)
+    assert "--prior cannot be given" in affekt(
+        "aggregate", path, "--method", "mace", "--prior", "uniform", code=1
+    )
 
 
 # --- the page

@@ -129,7 +129,27 @@ def test_an_unknown_code_is_no_gold_but_is_told(tmp_path):
     corpus = CORPORA["dusha"].load(tmp_path)
     assert corpus.votes["gold"].isna().tolist() == [True, False]
     assert corpus.card["n_unknown_gold"] == 1
-    assert any("unknown meaning" in line for line in CORPORA["dusha"].check(tmp_path).problems)
+    assert "all: annotations with a golden_emo of unknown meaning, taken for control tasks (1)" in (
+        CORPORA["dusha"].check(tmp_path).problems
+    )
+
+
+def test_what_is_not_as_in_the_release_is_noted_on_a_line_each(tmp_path):
+    four = ("crowd_train", "crowd_test", "podcast_train")
+    for subset in four:
+        golden = {} if subset == "crowd_test" else {"golden_emo": 2}
+        one = record(hash_id=subset, **golden)
+        if subset == "crowd_test":
+            one["honeypot"] = one.pop("golden_emo")
+        write(tmp_path, one, subset=subset)
+    assert CORPORA["dusha"].load(tmp_path).card["notes"] == [
+        "podcast_test: is not there",
+        "crowd_test: no annotation has a golden_emo, so control tasks cannot be known (1)",
+    ]
+
+
+def test_a_whole_tree_needs_no_notes(tree):
+    assert "notes" not in CORPORA["dusha"].load(tree[0]).card
 
 
 def test_quotes_are_letters_and_windows_line_ends_are_line_ends(tmp_path):
@@ -179,7 +199,9 @@ def test_recordings_of_any_ending_are_found_and_check_names_what_lacks(tmp_path)
         "stranger.wav: no annotation names it"
     ]
     assert report.problems == [
-        "podcast_train is not there", "crowd_test is not there",
+        "podcast_train: is not there", "crowd_test: is not there",
+        "podcast_test: no annotation has a golden_emo, so control tasks cannot be known (1)",
+        "crowd_train: no annotation has a golden_emo, so control tasks cannot be known (3)",
         "podcast_test: none of its 1 recordings is there (the release has none)",
     ]  # fmt: skip
 
@@ -200,15 +222,38 @@ GOOD = json.dumps(record())
     ([GOOD, GOOD[:40]], r"raw_crowd_train\.jsonl, line 2: not a JSON object .*is the file whole\?"),
     ([GOOD, "[1, 2]"], "line 2: not a JSON object but '\\[1, 2\\]'"),
     ([GOOD, '{"a": 1', '"b": 2}'], "line 2: not a JSON object"),
-    ([GOOD, "", GOOD, "{}"], "annotation 3: annotator_emo None is none of"),
-    ([GOOD, json.dumps(record(annotator_emo="fear"))], "annotation 2: annotator_emo 'fear'"),
-    ([json.dumps(record(hash_id=""))], "an annotation has no hash_id"),
-    ([json.dumps(record(audio_path=None))], "an annotation has no audio_path"),
-    ([json.dumps(record(duration="long"))], "duration 'long' of a recording is not a number"),
+    ([GOOD, "", GOOD, "{}"], r"raw_crowd_train\.jsonl, line 4: annotator_emo None is none of"),
+    ([GOOD, json.dumps(record(annotator_emo="fear"))], "line 2: annotator_emo 'fear'"),
+    ([GOOD, "", json.dumps(record(hash_id=""))], "line 3: the annotation has no hash_id"),
+    ([GOOD, GOOD, json.dumps(record(annotator_id=None))], "line 3: .* has no annotator_id"),
+    ([GOOD, json.dumps(record(annotator_id=float("nan")))], "line 2: .* has no annotator_id"),
+    ([GOOD, json.dumps(record(hash_id="b", audio_path=None))], "line 2: .* has no audio_path"),
+    ([GOOD, json.dumps(record(hash_id="b", duration="long"))], "line 2: duration 'long' of a rec"),
+    ([GOOD, json.dumps(record(hash_id="b", duration=-1))], "line 2: duration -1 of a rec"),
+    ([GOOD, json.dumps(record(hash_id=["b"]))], r"line 2: hash_id \['b'\] is no word or number"),
 ])  # fmt: skip
-def test_what_is_broken_in_json_lines_is_named_with_its_place(tmp_path, lines, reason):
+@pytest.mark.parametrize("block", [1, 1 << 17])
+def test_what_is_broken_in_json_lines_is_named_with_its_place(
+    tmp_path, monkeypatch, lines, reason, block
+):
+    monkeypatch.setattr(dusha_raw, "_BLOCK", block)
+    write(tmp_path, record(hash_id="other", annotator_id="w9"), subset="podcast_train")
     write(tmp_path, lines=lines)
     with pytest.raises(CorpusError, match=reason):
+        CORPORA["dusha"].load(tmp_path)
+
+
+@pytest.mark.parametrize(("place", "value", "reason"), [
+    (0, "", "line 3: the annotation has no hash_id"),
+    (5, "", "line 3: the annotation has no annotator_id"),
+    (2, "long", "line 3: duration 'long'"),
+    (3, "fear", "line 3: annotator_emo 'fear'"),
+])  # fmt: skip
+def test_what_is_broken_between_tabs_is_named_with_its_place(tmp_path, place, value, reason):
+    row = list(ROW)
+    row[0], row[place] = ("b2", value) if place else (value, value)
+    write_tsv(tmp_path, ROW, row)
+    with pytest.raises(CorpusError, match=rf"raw_crowd_train\.tsv, {reason}"):
         CORPORA["dusha"].load(tmp_path)
 
 

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from affekt import audio
+from affekt.cli.corpus import app
 from affekt.corpora import CORPORA
 from affekt.corpora.generic import ALIASES, SYNONYMS, noun
 from affekt.exceptions import CorpusError, TableError
@@ -96,6 +98,17 @@ def test_csv_check_names_missing_empty_and_unlabelled_files(tmp_path):
     assert report.problems == ["b.wav: an empty file", "c: no label"]
     with pytest.raises(CorpusError, match="give the path of the csv file itself"):
         CORPORA["csv"].load(tmp_path)
+
+
+def test_an_export_excludes_files_that_are_missing_or_no_sound_and_says_why(tmp_path):
+    plant(tmp_path, ["a.wav"])
+    (tmp_path / "junk.wav").write_bytes(b"no sound" * 100)
+    path = own(tmp_path, "file,label\na.wav,sad\njunk.wav,sad\ngone.wav,calm\nd.wav,\n")
+    words = ["export", "csv", str(path), "--out", str(tmp_path / "out")]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    reasons = CORPORA["affekt"].load(tmp_path / "out").utterances["excluded"]
+    assert reasons.drop("junk").to_dict() == {"a": "", "gone": "does not exist", "d": "no label"}
+    assert reasons["junk"].startswith("is not a recording libsndfile or FFmpeg can read")
 
 
 def test_label_words_lead_to_nouns_and_aliases_are_lower_case():

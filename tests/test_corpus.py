@@ -95,8 +95,36 @@ def test_durations_come_from_times_where_given_and_from_headers_elsewhere(tmp_pa
     assert found.to_dict() == {"a": 0.5, "b": 1.5, "c": 2.5}
 
 
-def test_durations_of_files_that_cannot_be_read_stay_missing(tmp_path):
-    assert np.isnan(corpus(tmp_path).with_durations().utterances.at["a", "duration"])
+def test_files_that_cannot_be_read_keep_no_duration_and_are_excluded_with_the_reason(tmp_path):
+    audio.write(tmp_path / "good.wav", np.zeros(8000, np.float32))
+    (tmp_path / "junk.wav").write_bytes(b"no sound" * 100)
+    (tmp_path / "empty.wav").touch()
+    rows = {
+        "good": ("good.wav", np.nan, np.nan, ""),
+        "late": ("good.wav", 2.0, np.nan, ""),
+        "gone": ("gone.wav", np.nan, np.nan, ""),
+        "gone part": ("gone.wav", 1.0, 1.75, ""),
+        "junk": ("junk.wav", np.nan, np.nan, ""),
+        "known": ("junk.wav", np.nan, np.nan, "two people talk"),
+        "empty": ("empty.wav", 0.0, 1.0, ""),
+    }
+    table = pd.DataFrame(rows, index=["file", "start", "end", "excluded"]).T
+    labels = pd.DataFrame(columns=list(EKMAN_8), dtype=float)
+    whole = Corpus("own", tmp_path, EKMAN_8, table, labels, None, None, {"name": "own"})
+    found = whole.with_durations().utterances
+    assert found["duration"].fillna(-1).to_dict() == {
+        "good": 0.5, "late": -1, "gone": -1, "gone part": 0.75, "junk": -1, "known": -1, "empty": 1
+    }  # fmt: skip
+    assert found.at["junk", "excluded"]
+    assert "\n" not in found.at["junk", "excluded"]
+    assert found["excluded"].drop("junk").to_dict() == {
+        "good": "",
+        "late": "starts at 2 s, its file ends at 0.5 s",
+        "gone": "does not exist",
+        "gone part": "does not exist",
+        "known": "two people talk",
+        "empty": "is empty (0 bytes)",
+    }
 
 
 @pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl", ".parquet"])

@@ -10,9 +10,17 @@ import pytest
 import dusha_tree
 from affekt.corpora import dusha
 from affekt.corpora.dusha import raw as dusha_raw
-from affekt.corpora.dusha.manifests import AGGREGATED, EXPERIMENT, WORDS, process, read_manifest
+from affekt.corpora.dusha.manifests import (
+    AGGREGATED,
+    EXPERIMENT,
+    WORDS,
+    process,
+    read_manifest,
+    read_meta,
+)
 from affekt.corpora.dusha.summary import PRINTED
 from affekt.exceptions import CorpusError, TableError
+from affekt.votes import AGGREGATORS
 from affekt.votes.dawid_skene import dawid_skene
 
 SCALE = 0.002
@@ -161,11 +169,30 @@ def test_planted_labels_come_back(planted, tmp_path):
         assert np.mean(right) > 0.97
 
 
-def test_control_tasks_are_in_no_experiment_manifest_but_in_the_aggregated_ones(planted, tmp_path):
+@pytest.mark.parametrize(("drop", "in_train", "in_test"), [
+    (None, False, True), (True, False, False), (False, True, True),
+])  # fmt: skip
+def test_control_tasks_are_dropped_as_asked_and_usually_from_training(
+    planted, tmp_path, drop, in_train, in_test
+):
+    process(planted[0], tmp_path, drop_honeypots=drop)
+    found = [bool(set(manifest(tmp_path, name)["id"]) & planted[1].honeypots)
+             for name in ("train/train", "test/test")]  # fmt: skip
+    assert found == [in_train, in_test]
+
+
+@pytest.mark.parametrize(("drop", "n_controls"), [(None, 4), (True, 0), (False, 4)])
+def test_the_released_decisions_can_be_taken_without_control_tasks(tmp_path, drop, n_controls):
+    four_subsets(tmp_path, golden=3.0)
+    process(tmp_path, tmp_path / "out", compat="dusha", drop_honeypots=drop)
+    ids = [id for split in ("train", "test")
+           for id in manifest(tmp_path / "out", f"{split}/{split}")["id"]]  # fmt: skip
+    assert sum(id.endswith("control") for id in ids) == n_controls
+
+
+def test_control_tasks_are_named_in_the_aggregated_manifests(planted, tmp_path):
     process(planted[0], tmp_path)
     honeypots = planted[1].honeypots
-    ids = {id for split in ("train", "test") for id in manifest(tmp_path, f"{split}/{split}")["id"]}
-    assert not ids & honeypots
     golden = pd.concat(
         [manifest(tmp_path, f"aggregated_dataset/{subset}") for subset in SUBSETS]
     ).set_index("hash_id")["golden_emo"].dropna()  # fmt: skip
@@ -176,9 +203,9 @@ def test_control_tasks_are_in_no_experiment_manifest_but_in_the_aggregated_ones(
 
 @pytest.mark.parametrize(("ending", "golden", "compat", "n_controls"), [
     (".jsonl", 3.0, "dusha", 4), (".jsonl", "3", "dusha", 0), (".tsv", 3, "dusha", 0),
-    (".jsonl", 3.0, None, 0), (".tsv", 3, None, 0),
+    (".jsonl", 3.0, None, 2), (".tsv", 3, None, 2),
 ])  # fmt: skip
-def test_the_released_script_keeps_control_tasks_of_json_numbers_alone(
+def test_the_released_script_keeps_control_tasks_of_json_numbers_we_those_of_test(
     tmp_path, ending, golden, compat, n_controls
 ):
     four_subsets(tmp_path, ending, golden)
@@ -192,10 +219,10 @@ def test_the_released_script_keeps_control_tasks_of_json_numbers_alone(
 def test_a_control_answer_on_a_later_row_counts_only_without_compat(tmp_path):
     four_subsets(tmp_path, ".tsv")
     rows = [*agreed("x", "sad")[:3], ("x", "w9", "sad", "3"), *agreed("y", "angry")]
-    write(tmp_path, "crowd_test", rows, ending=".tsv")
+    write(tmp_path, "crowd_train", rows, ending=".tsv")
     for compat, ids in (("dusha", ["x", "y"]), (None, ["y"])):
         process(tmp_path, tmp_path / "out", compat=compat)
-        assert manifest(tmp_path / "out", "test/crowd_test")["id"].tolist() == ids
+        assert manifest(tmp_path / "out", "train/crowd_train")["id"].tolist() == ids
 
 
 @pytest.mark.parametrize(("first", "second"), [("sad", "angry"), ("angry", "sad")])
@@ -209,10 +236,101 @@ def test_a_tie_goes_to_the_label_that_appeared_last_or_stays_undecided(tmp_path,
         assert [one["emotion"] for one in lines(folder / "crowd_train.jsonl")] == said
 
 
-def test_the_threshold_names_the_folder_rounded(tmp_path):
+@pytest.mark.parametrize(("threshold", "name"), [
+    (0.58, "058"), (0.9, "090"), (0.905, "0905"), (0.9055, "09055"), (1, "100"), (0.05, "005"),
+])  # fmt: skip
+def test_the_threshold_names_the_folder_with_all_its_digits(tmp_path, threshold, name):
+    write(tmp_path, "crowd_train", agreed("x", "sad"))
+    process(tmp_path, tmp_path / "out", threshold=threshold)
+    folders = [path.name for path in (tmp_path / "out").iterdir() if path.is_dir()]
+    assert folders == [f"processed_dataset_{name}"]
+
+
+def test_a_second_run_leaves_no_manifests_of_subsets_that_are_gone(tmp_path):
     four_subsets(tmp_path)
-    process(tmp_path, tmp_path / "out", threshold=0.58)
-    assert (tmp_path / "out" / "processed_dataset_058").is_dir()
+    process(tmp_path, tmp_path / "out")
+    folder = tmp_path / "out" / "processed_dataset_090"
+    (folder / "train" / "my_notes.jsonl").write_text("mine")
+    for subset in ("podcast_train", "podcast_test", "crowd_test"):
+        (tmp_path / subset / f"raw_{subset}.jsonl").unlink()
+    process(tmp_path, tmp_path / "out")
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")}
+    assert found == {"aggregated_dataset/crowd_train.jsonl", "train/crowd_train.jsonl",
+                     "train/train.jsonl", "train/my_notes.jsonl"}  # fmt: skip
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".tsv"])
+def test_experiment_manifests_hold_the_posterior_as_the_word_of_each_answer(tmp_path, ending):
+    dusha_tree.make(tmp_path, scale=SCALE, ending=ending)
+    process(tmp_path, tmp_path)
+    meta = read_meta(tmp_path / "meta.tsv").set_axis(list(WORDS), axis=1)
+    for name in ("train/train", "test/crowd_test"):
+        table = manifest(tmp_path, name)
+        assert tuple(table) == (*EXPERIMENT, "probs")
+        probs = pd.DataFrame(table["probs"].tolist(), index=table["id"])
+        assert list(probs) == list(WORDS)
+        np.testing.assert_allclose(probs, meta.loc[table["id"]], atol=1e-6)
+    process(tmp_path, tmp_path / "out", compat="dusha")
+    assert tuple(manifest(tmp_path / "out", "train/train")) == EXPERIMENT
+
+
+@pytest.mark.parametrize("method", ["majority", "shares", "one-coin", "weighted-majority"])
+def test_another_method_gives_its_own_posteriors(planted, tmp_path, method):
+    process(planted[0], tmp_path, method=method)
+    table = dusha.votes(dusha_raw.read(planted[0]))
+    table = table if method == "weighted-majority" else table.drop(columns="gold")
+    if method == "weighted-majority":
+        table["gold"] = table["utterance"].map(table.dropna().drop_duplicates("utterance")
+                                               .set_index("utterance")["gold"])  # fmt: skip
+    expected = AGGREGATORS[method](table, dusha_raw.DUSHA_5, duplicates="keep")
+    np.testing.assert_allclose(read_meta(tmp_path / "meta.tsv"), expected, atol=1e-12)
+
+
+def test_excluded_raters_count_for_nothing_in_the_manifests(tmp_path):
+    rows = [*agreed("x", "sad"), *agreed("y", "angry"), ("z", "bad", "angry", None)]
+    rows += [(id, f"bad{k}", "neutral", None) for id in "xy" for k in range(9)]
+    write(tmp_path, "crowd_train", rows)
+    bad = ["bad", *(f"bad{k}" for k in range(9)), "stranger"]
+    (tmp_path / "bad.txt").write_text("\n".join(bad) + "\n", "utf-8")
+    pd.DataFrame({"rater": bad, "reason": "careless"}).to_csv(tmp_path / "bad.csv", index=False)
+    process(tmp_path, tmp_path / "all", method="majority")
+    assert set(manifest(tmp_path / "all", "train/train")["emotion"]) == {"neutral", "angry"}
+    for number, exclude in enumerate([bad, tmp_path / "bad.txt", str(tmp_path / "bad.csv")]):
+        out = tmp_path / str(number)
+        found = process(tmp_path, out, method="majority", exclude=exclude)["found"]
+        table = manifest(out, "train/train")
+        assert dict(zip(table["id"], table["emotion"], strict=True)) == {"x": "sad", "y": "angry"}
+        assert set(read_meta(out / "meta.tsv").index) == {"x", "y"}
+        assert found["note", "all", "annotations of excluded raters left out"] == 19
+        assert found["note", "all", "excluded raters are unknown"] == 1
+        assert found["experiments", "all", "train undecided"] == 1
+
+
+def test_a_control_task_stays_one_when_who_knew_it_is_excluded(tmp_path):
+    rows = [("x", "bad", "sad", 3), *agreed("x", "sad"), *agreed("y", "angry")]
+    write(tmp_path, "crowd_train", rows)
+    process(tmp_path, tmp_path / "out", exclude=["bad"])
+    assert manifest(tmp_path / "out", "train/train")["id"].tolist() == ["y"]
+
+
+def test_raters_of_one_split_alone_can_be_aggregated_apart(tmp_path):
+    for subset in SUBSETS:
+        rows = [row for i in "123" for row in agreed(f"{subset}-{i}", "sad")]
+        write(tmp_path, subset, [(id, f"{subset}{who}", *more) for id, who, *more in rows])
+    process(tmp_path, tmp_path / "out", per_split=True)
+    assert len(manifest(tmp_path / "out", "test/test")) == 6
+
+
+def test_the_summary_notes_what_is_not_as_in_the_release(tmp_path):
+    write(tmp_path, "crowd_train", agreed("x", "sad", 9))
+    write(tmp_path, "crowd_test", agreed("y", "sad"))
+    found = process(tmp_path, tmp_path / "out")["found"]["note"].to_dict()
+    assert found == {
+        ("podcast_test", "is not there"): 0,
+        ("podcast_train", "is not there"): 0,
+        ("crowd_test", "no annotation has a golden_emo, so control tasks cannot be known"): 4,
+        ("all", "annotations with a golden_emo of unknown meaning, taken for control tasks"): 4,
+    }
 
 
 def test_apart_test_posteriors_do_not_depend_on_training_votes(planted, tmp_path):
@@ -311,6 +429,7 @@ def test_the_releases_broken_tables_are_read(tmp_path):
     ("a.jsonl", '{"x": 1}\n', "are no manifest"),
     ("a.jsonl", '{"x": \n', "line 1: not a JSON object"),
     ("a.tsv", "id\ttensor\na\tb\n", "line 2: 2 fields, not 5"),
+    ("a.tsv", "id\tprobs\na\tb\tc\td\te\t\n", "line 2: not a JSON object"),
 ])  # fmt: skip
 def test_what_is_no_manifest_is_refused(tmp_path, name, text, reason):
     (tmp_path / name).write_text(text, "utf-8")
@@ -331,6 +450,10 @@ def test_a_part_of_the_release_is_enough_unless_compat(tmp_path):
     ({"threshold": 0.0}, TableError, "threshold 0.0"),
     ({"threshold": 90}, TableError, "threshold 90"),
     ({"compat": "golos"}, CorpusError, "compat 'golos'"),
+    ({"method": "oracle"}, TableError, "no method 'oracle': there are shares"),
+    ({"method": "shares", "compat": "dusha"}, CorpusError, "Dawid-Skene, not shares"),
+    ({"exclude": [f"w{k}" for k in range(4)]}, TableError, "every rater is excluded"),
+    ({"exclude": "none.txt"}, TableError, "none.txt: cannot be read"),
 ])  # fmt: skip
 def test_options_out_of_range_leave_nothing_behind(tmp_path, options, error, reason):
     four_subsets(tmp_path)
@@ -342,7 +465,7 @@ def test_options_out_of_range_leave_nothing_behind(tmp_path, options, error, rea
 def test_an_annotation_of_nobody_or_a_broken_line_leaves_nothing_behind(tmp_path):
     four_subsets(tmp_path)
     write(tmp_path, "crowd_test", [("x", None, "sad", None)])
-    with pytest.raises(CorpusError, match="an annotation of 'x' has no annotator_id"):
+    with pytest.raises(CorpusError, match="line 1: the annotation has no annotator_id"):
         process(tmp_path, tmp_path / "out")
     path = tmp_path / "crowd_test" / "raw_crowd_test.jsonl"
     path.write_text('{"hash_id": "x"', "utf-8")

@@ -9,6 +9,7 @@ import dusha_tree
 from affekt import plots
 from affekt.cli.corpus import app
 from affekt.corpora import CORPORA, toy
+from affekt.corpora.dusha.manifests import process
 from affekt.exceptions import TableError
 from affekt.report import stats
 
@@ -168,6 +169,100 @@ def test_too_many_groups_for_a_picture_are_refused_by_number(tmp_path):
     result = run("toy", tmp_path / "toy", "--by", "file", "--no-durations", "--plot", tmp_path)
     assert isinstance(result.exception, TableError)
     assert "file has 72 values" in str(result.exception)
+
+
+def test_the_legend_has_the_labels_in_the_order_of_the_bars():
+    counts = pd.DataFrame({"f": [3, 1, 2]}, index=["anger", "fear", "calm"])
+    legend = plots.classes(counts).axes[0].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["anger", "fear", "calm"]
+
+
+def test_several_columns_group_together(utterances):
+    groups = stats.grouping(utterances, ["split", "sex"])
+    assert groups.tolist()[3:5] == ["train m", "train unknown"]
+    assert groups.name == "split, sex"
+    with pytest.raises(TableError, match="no column 'mood'"):
+        stats.grouping(utterances, ["sex", "mood"])
+
+
+def test_hours_of_what_is_decided_stand_beside_those_of_all(utterances, labels):
+    hard = stats.hard_labels(utterances, labels, at=0.8)
+    table = stats.duration_table(utterances, stats.grouping(utterances), hard)
+    assert table["decided"].tolist() == [2, 1, 0, 3]
+    assert table["decided_hours"].tolist() == [1.5, 0, 0, 1.5]
+
+
+def test_hard_labels_of_an_aggregation_are_taken_as_they_are(utterances):
+    table = pd.DataFrame(
+        {"label": ["calm", None, "anger"], "probability": [0.95, 0.5, 0.6]}, list("abc")
+    )
+    both = ["calm", "anger"]
+    said = stats.answers(utterances, table, both)
+    assert said.tolist() == ["calm", "undecided", "anger", *["no label"] * 3]
+    assert stats.answers(utterances, table, both, 0.9).tolist()[2] == "undecided"
+    with pytest.raises(TableError, match="'anger' is none of calm"):
+        stats.answers(utterances, table, ["calm"])
+    with pytest.raises(TableError, match="no utterance in common"):
+        stats.answers(utterances, table.set_axis(list("xyz")), both)
+    with pytest.raises(TableError, match="no labels table"):
+        stats.answers(utterances, table[["probability"]], both)
+
+
+def rows_of(result):
+    assert result.exit_code == 0, result.output
+    lines = [
+        line.replace("│", " ").replace("┃", " ").split() for line in result.output.splitlines()
+    ]
+    return [row for row in lines if row]
+
+
+def test_dusha_is_counted_by_aggregated_labels_as_its_papers_do(tmp_path):
+    dusha_tree.make(tmp_path, scale=0.002)
+    found = process(tmp_path, tmp_path / "out")["found"]
+    asked = ("dusha", tmp_path, "--at", 0.9, "--no-durations")
+    meta = tmp_path / "out" / "meta.tsv"
+    for how in (("--labels", meta), ("--method", "dawid-skene")):
+        rows = rows_of(run(*asked, *how))
+        for label in ("neutral", "anger"):
+            wanted = [str(int(found["table 1", domain, label])) for domain in ("crowd", "podcast")]
+            assert any(row[:3] == [label, *wanted] for row in rows)
+    rows = rows_of(run(*asked, "--by", "domain,split", "--labels", meta))
+    for domain in ("crowd", "podcast"):
+        for split in ("train", "test"):
+            n = int(found["table 2", domain, f"{split} files"])
+            hours = found["table 2", domain, f"{split} hours"]
+            row = next(row for row in rows if row[:2] == [domain, split] and len(row) > 6)
+            assert row[-2:] == [str(n), f"{hours:.2f}"]
+
+
+def test_labels_and_method_are_one_too_many_and_both_must_exist(tmp_path):
+    toy.make(tmp_path / "toy")
+    (tmp_path / "a.csv").write_text("x\n1\n")
+    for more, reason in [
+        (("--labels", tmp_path / "a.csv", "--method", "mace"), "one of the two"),
+        (("--labels", tmp_path / "a.csv"), "no column utterance"),
+        (("--method", "oracle"), "no method 'oracle'"),
+        (("--method", "mace"), "toy has no votes"),
+    ]:
+        result = run("toy", tmp_path / "toy", *more)
+        assert isinstance(result.exception, TableError)
+        assert reason in str(result.exception)
+
+
+def test_a_corpus_without_labels_is_still_counted(tmp_path):
+    toy.make(tmp_path / "toy")
+    CORPORA["toy"].load(tmp_path / "toy").write(tmp_path / "folder")
+    labels = tmp_path / "folder" / "labels.csv"
+    labels.write_text(labels.read_text().splitlines()[0] + "\n")
+    rows = rows_of(run("affekt", tmp_path / "folder", "--by", "language"))
+    assert any(row[:2] == ["no", "label"] and row[-1] == "72" for row in rows)
+
+
+def test_notes_on_a_corpus_are_shown(tmp_path):
+    dusha_tree.make(tmp_path, scale=0.001)
+    (tmp_path / "crowd_test" / "raw_crowd_test.jsonl").unlink()
+    result = run("dusha", tmp_path, "--no-durations")
+    assert "note: crowd_test: is not there" in result.stderr.splitlines()
 
 
 def test_dusha_is_shown_by_domain(tmp_path):

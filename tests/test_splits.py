@@ -76,8 +76,20 @@ def test_the_seed_stands_in_the_name_of_every_fold():
 
 @pytest.mark.parametrize("n_folds", [0, 1, 6])
 def test_more_folds_than_speakers_or_fewer_than_two_are_refused(n_folds):
-    with pytest.raises(SplitError, match="there are 5 speakers"):
+    with pytest.raises(SplitError, match=r"5 speakers; give n_folds \(--folds\) from 2 to 5"):
         splits.by_speaker(utterances(FIVE), n_folds)
+
+
+@pytest.mark.parametrize("n_speakers", [2, 3, 5, 7])
+def test_folds_by_speaker_are_five_or_as_many_as_there_are_speakers(n_speakers):
+    table = utterances({f"s{number}": 2 for number in range(n_speakers)})
+    folds = splits.named("by-speaker", table, pd.DataFrame())
+    assert len(folds) == min(5, n_speakers)
+
+
+def test_one_speaker_makes_no_folds_whatever_their_number():
+    with pytest.raises(SplitError, match=r"only one speaker \(ann\): nothing is left to train on"):
+        splits.named("by-speaker", utterances({"ann": 4}), pd.DataFrame())
 
 
 def test_unknown_speakers_are_named_and_refused():

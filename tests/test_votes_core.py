@@ -220,3 +220,8 @@ def test_several_labels_may_reach_a_level():
     assert multi_label(soft, 0.3).to_numpy().tolist() == [[True, True, False]]
     with pytest.raises(TableError, match="does not sum to 1"):
         multi_label(soft * 2, 0.3)
+
+
+def test_a_tie_but_for_rounding_stays_undecided():
+    near = pd.DataFrame({"anger": [0.5, 0.5 + 1e-9], "calm": [0.5 - 1e-14, 0.5 - 1e-9]})
+    assert threshold(near, 0.3).fillna("").tolist() == ["", "anger"]

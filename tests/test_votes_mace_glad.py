@@ -24,6 +24,7 @@ from affekt.votes.glad import _loss, _problem, glad
 from affekt.votes.glad import fit as fit_glad
 from affekt.votes.mace import fit as fit_mace
 from affekt.votes.mace import mace
+from affekt.votes.threshold import threshold
 
 FOUR = Categories("four", ("l0", "l1", "l2", "l3"))
 
@@ -297,6 +298,20 @@ def test_a_tie_of_equal_raters_stays_a_tie(method):
     np.testing.assert_allclose(
         method(votes, FOUR).loc["a", ["l0", "l1"]].diff().iloc[1], 0, atol=1e-9
     )
+
+
+@pytest.mark.parametrize("training", ["variational", "em"])
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_table_of_nothing_but_ties_is_not_decided_by_random_starts(training, mirrored, seed):
+    sides = [("l0", "l1"), ("l1", "l0")] if mirrored else [("l0", "l1")]
+    said = [(f"u{i}", r, a) for i in range(400) for r, a in zip("xy", sides[i % len(sides)],
+                                                                strict=True)]  # fmt: skip
+    votes = pd.DataFrame(said, columns=["utterance", "rater", "label"])
+    labels = mace(votes, FOUR, training=training, seed=seed)
+    np.testing.assert_allclose(labels["l0"], labels["l1"], rtol=1e-12)
+    np.testing.assert_allclose(labels.sum(axis=1), 1)
+    assert threshold(labels, 1e-9).isna().all()
 
 
 def test_hundreds_of_votes_for_one_utterance_neither_overflow_nor_vanish():

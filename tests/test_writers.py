@@ -7,6 +7,7 @@ import os
 import re
 
 import numpy as np
+import pytest
 
 from affekt import writers
 from affekt.cli.predict import Format
@@ -46,7 +47,15 @@ def test_documents_without_any_prediction_are_still_valid() -> None:
     assert "".join(writers.rttm([], LABELS, True)) == ""
 
 
-def test_json_says_names_that_are_no_text() -> None:
-    name = os.fsdecode(b"\xff.wav")
-    text = "".join(writers.as_json([Prediction(name, "x", {"anger": 1.0})], ["anger"], False))
-    assert json.loads(text.encode())[0]["file"] == name
+@pytest.mark.parametrize("timeline", [False, True])
+@pytest.mark.parametrize("form", list(writers.FORMATS))
+def test_a_name_that_is_not_utf_8_is_escaped_in_every_document(form: str, timeline: bool) -> None:
+    name = os.fsdecode(b"lat\xe9in.wav")
+    line = a_timeline(Segment(0.0, 1.5, "anger", 0.9), duration=2.0)
+    one = Prediction(name, name, line.overall, line if timeline else None)
+    text = "".join(writers.FORMATS[form]([one], line.labels, timeline)).encode().decode("utf-8")
+    names_files = form in ("table", "json", "csv") or (form == "rttm" and timeline)
+    if form == "json":
+        assert json.loads(text)[0]["file"] == r"lat\udce9in.wav"
+    else:
+        assert (r"lat\udce9in.wav" in text) is names_files

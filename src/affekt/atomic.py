@@ -1,6 +1,7 @@
 """Write files so that a reader sees the old content or the new one, never half of it."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,9 @@ from pathlib import Path
 def replacing(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; on success flush and rename it, on error remove it.
 
-    An OSError on the way names `path`, or the folder that cannot be made, not the temporary file.
+    A link is followed: what it leads to is replaced. What is no regular file, a device or a pipe,
+    is never replaced but written to at the end. An OSError on the way names `path`, or the folder
+    that cannot be made, not the temporary file.
 
     Yields:
         A path in the same folder, with the same ending, that does not exist yet for other readers.
@@ -23,10 +26,16 @@ def replacing(path: str | Path) -> Iterator[Path]:
     >>> [p.name for p in folder.iterdir()], (folder / "a.txt").read_text()
     (['a.txt'], 'whole')
     """
-    target = Path(path)
-    temporary = _beside(target)
+    target = Path(os.path.realpath(path))
+    device = target.exists() and not target.is_file() and not target.is_dir()
+    temporary = _aside(target) if device else _beside(target)
     try:
         yield temporary
+        if device:
+            with temporary.open("rb") as written, target.open("wb") as sink:
+                shutil.copyfileobj(written, sink)
+            temporary.unlink()
+            return
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         umask = os.umask(0)
@@ -38,6 +47,13 @@ def replacing(path: str | Path) -> Iterator[Path]:
         if isinstance(problem, OSError) and problem.filename in (None, str(temporary)):
             problem.filename, problem.filename2 = str(target), None
         raise
+
+
+def _aside(target: Path) -> Path:
+    """Make an empty file in the system's own place: beside a device there can be none."""
+    handle, name = tempfile.mkstemp(suffix=target.suffix)
+    os.close(handle)
+    return Path(name)
 
 
 def _beside(target: Path) -> Path:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from affekt import audio
 from affekt.atomic import replacing
+from affekt.decode import name_of, opened
 from affekt.exceptions import AudioError, CorpusError, TableError
 from affekt.scheme import SCHEMES, Categories
 from affekt.tables import (
@@ -111,20 +112,28 @@ class Corpus:
     def with_durations(self) -> "Corpus":
         """The same corpus with `duration` filled where it is missing, from the files' headers.
 
-        About 0.5 ms a file. NaN stays where a header cannot be read: whoever decodes the file
-        gets the reason, a table of lengths must not stop there.
+        About 0.5 ms a file; a file whose utterances all have their length is opened, not read.
+        Where a file is missing or cannot be read, `excluded` gets the reason, unless another
+        stands there, and a length that was missing stays NaN.
         """
         table = self.utterances
-        known = table["duration"].to_numpy(dtype=float)
-        starts = table["start"].fillna(0.0).to_numpy(dtype=float)
-        ends = table["end"].to_numpy(dtype=float)
-        filled = [
-            (_length(self.root / file) if math.isnan(end) else end) - start
-            if math.isnan(duration)
-            else duration
-            for file, start, end, duration in zip(table["file"], starts, ends, known, strict=True)
-        ]
-        return replace(self, utterances=table.assign(duration=filled))
+        starts = table["start"].fillna(0.0)
+        length = table["duration"].fillna(table["end"] - starts)
+        unknown = set(table["file"][length.isna()])
+        files = {
+            file: _length(self.root / file, read=file in unknown) for file in table["file"].unique()
+        }
+        filled, excluded = [], []
+        rows = zip(table["file"], starts, length, table["excluded"], strict=True)
+        for file, start, seconds, reason in rows:
+            total, fault = files[file]
+            if math.isnan(seconds) and total <= start:
+                fault = f"starts at {start:g} s, its file ends at {total:g} s"
+            elif math.isnan(seconds):
+                seconds = total - start
+            filled.append(seconds)
+            excluded.append(reason or fault)
+        return replace(self, utterances=table.assign(duration=filled, excluded=excluded))
 
     @classmethod
     def read(cls, folder: str | Path) -> "Corpus":
@@ -226,11 +235,16 @@ def concat(corpora: Sequence[Corpus]) -> Corpus:
     )
 
 
-def _length(path: Path) -> float:
+def _length(path: Path, *, read: bool) -> tuple[float, str]:
+    """Seconds of a recording, NaN unless `read`, and why it cannot be read or opened, or ""."""
+    name = name_of(path)
     try:
-        return audio.duration(path)
-    except AudioError:
-        return math.nan
+        if read:
+            return audio.duration(path), ""
+        with opened(path, name):
+            return math.nan, ""
+    except AudioError as problem:
+        return math.nan, str(problem).removeprefix(f"{name}: ")
 
 
 def _prefixed(corpus: Corpus, root: Path) -> Corpus:

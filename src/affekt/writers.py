@@ -1,7 +1,8 @@
 """Predictions as text: a table to read, JSON, CSV, RTTM, Praat TextGrid, SRT subtitles.
 
 Each writer takes predictions one by one, as they come, and yields pieces of text; what it has
-yielded by the end is a whole document, however many predictions there were.
+yielded by the end is a whole document, however many predictions there were. Names that are no text
+on disk are escaped, so every document is UTF-8.
 """
 
 import csv
@@ -60,14 +61,14 @@ def as_json(
     """Yield a list of objects: `file`, a number per label, with a timeline also `segments`."""
     opening = "[\n"
     for prediction in predictions:
-        row: dict[str, Any] = {"file": prediction.file}
+        row: dict[str, Any] = {"file": escaped(prediction.file)}
         row |= {label: round(share, DIGITS) for label, share in prediction.scores.items()}
         if timeline:
             row["segments"] = [
                 asdict(s) | {"probability": round(s.probability, DIGITS)}
                 for s in prediction.segments
             ]
-        yield opening + _json(row)
+        yield opening + json.dumps(row, ensure_ascii=False)
         opening = ",\n"
     yield "[]\n" if opening == "[\n" else "\n]\n"
 
@@ -81,13 +82,13 @@ def as_csv(
         for prediction in predictions:
             for s in prediction.segments:
                 times = [f"{s.start:.3f}", f"{s.end:.3f}"]
-                yield _row([prediction.file, *times, s.label, f"{s.probability:.{DIGITS}f}"])
+                name = escaped(prediction.file)
+                yield _row([name, *times, s.label, f"{s.probability:.{DIGITS}f}"])
         return
     yield _row(["file", *labels])
     for prediction in predictions:
-        yield _row(
-            [prediction.file, *(f"{prediction.scores[label]:.{DIGITS}f}" for label in labels)]
-        )
+        shares = (f"{prediction.scores[label]:.{DIGITS}f}" for label in labels)
+        yield _row([escaped(prediction.file), *shares])
 
 
 def rttm(predictions: Iterable[Prediction], labels: Sequence[str], timeline: bool) -> Iterator[str]:
@@ -148,17 +149,17 @@ TIMELINE_FORMATS = frozenset({"rttm", "textgrid", "srt"})  # say nothing without
 ENDINGS = {"textgrid": ".TextGrid", "srt": ".srt"}  # formats that hold one recording
 
 
+def escaped(name: str) -> str:
+    r"""Write what is no text in a name, bytes that are not UTF-8, as backslash escapes.
+
+    >>> print(escaped("lat\udce9in.wav"), escaped("latéin.wav"))
+    lat\udce9in.wav latéin.wav
+    """
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _word(text: str) -> str:
-    return re.sub(r"\s+", "_", text)
-
-
-def _json(row: dict[str, Any]) -> str:
-    text = json.dumps(row, ensure_ascii=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # a name that is not UTF-8 on disk: only escapes can say it
-        return json.dumps(row)
-    return text
+    return re.sub(r"\s+", "_", escaped(text))
 
 
 def _row(values: Sequence[str]) -> str:

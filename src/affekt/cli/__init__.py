@@ -1,7 +1,10 @@
 """The command line: one verb a file; each verb imports what it needs when it runs."""
 
 import os
+import signal
 import sys
+import threading
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -19,7 +22,11 @@ from affekt.cli import (
 )
 from affekt.exceptions import AffektError
 
+if TYPE_CHECKING:
+    from types import FrameType
+
 INTERRUPTED = 130  # 128 + SIGINT
+TERMINATED = 143  # 128 + SIGTERM
 
 app = typer.Typer(
     name="affekt",
@@ -46,7 +53,10 @@ def main() -> None:
     """Entry point of `affekt`.
 
     What is wrong with the input, or with a file or folder, ends in one line and exit code 1.
+    SIGTERM ends it as Ctrl-C does: files that are half written are removed.
     """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         app()
     except AffektError as problem:
@@ -56,7 +66,15 @@ def main() -> None:
     except SystemExit as end:  # typer makes this of Ctrl-C
         if end.code == INTERRUPTED:
             _said("interrupted; give the same command again to go on", INTERRUPTED)
+        if end.code == TERMINATED:
+            _said("terminated; give the same command again to go on", TERMINATED)
         raise
+
+
+def _terminate(number: int, frame: "FrameType | None") -> None:
+    """Unwind the stack; a second signal meanwhile ends the process at once."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    raise SystemExit(TERMINATED)
 
 
 def _said(message: str, code: int) -> int:

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from inspect import signature
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from affekt.cli.votes import (
+    Choices,
     Column,
     Delimiter,
     Duplicates,
@@ -20,6 +22,7 @@ from affekt.cli.votes import (
     Voted,
     check_out,
     decimals,
+    ended,
     is_dusha,
     present,
     read,
@@ -46,6 +49,13 @@ class Method(StrEnum):
     one_coin = "one-coin"
     mace = "mace"
     glad = "glad"
+
+
+class Prior(StrEnum):
+    """How frequent the true labels are, before any vote."""
+
+    estimated = "estimated"
+    uniform = "uniform"
 
 
 class Compat(StrEnum):
@@ -81,8 +91,20 @@ def aggregate(
         bool, typer.Option("--gold", help="Take right answers of control tasks for truth.")
     ] = False,
     drop_control: Annotated[
-        bool, typer.Option("--drop-control", help="Leave control tasks out of the labels.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--drop-control/--keep-control",
+            help="Leave control tasks out of the labels.",
+            show_default="kept; Dusha: out of train/, kept in test/",
+        ),
+    ] = None,
+    exclude: Annotated[
+        Path | None,
+        typer.Option(
+            help="Raters to leave out of a tree of Dusha: `affekt raters --removed`.",
+            show_default=False,
+        ),
+    ] = None,
     max_iterations: Annotated[
         int | None, typer.Option(help="Rounds, at most.", show_default="the method's", min=1)
     ] = None,
@@ -92,6 +114,13 @@ def aggregate(
     ] = None,
     smoothing: Annotated[
         float | None, typer.Option(help="Pseudo-votes a cell.", show_default="the method's")
+    ] = None,
+    prior: Annotated[
+        Prior | None,
+        typer.Option(help="Of the true labels.", show_default="the method's"),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of random starts (mace).", min=0, show_default="0")
     ] = None,
     compat: Annotated[
         Compat | None,
@@ -105,6 +134,7 @@ def aggregate(
     delimiter: Delimiter = None,
     question: Question = None,
     key: Key = None,
+    several: Choices = None,
     duplicates: Twice = Duplicates.refuse,
 ) -> None:
     """Turn raters' votes into labels: soft ones, and hard ones where they are sure.
@@ -126,15 +156,27 @@ def aggregate(
         asked = {"--labels": labels, "--column": column, "--hard": hard, "--gold": gold,
                  "--multi-label": multi_label, "--max-iterations": max_iterations,
                  "--delimiter": delimiter, "--question": question, "--key": key,
-                 "--tolerance": tolerance, "--smoothing": smoothing, "--drop-control": drop_control,
-                 "--method": method != Method.dawid_skene,
+                 "--tolerance": tolerance, "--smoothing": smoothing,
+                 "--prior": prior, "--seed": seed, "--several": several,
                  "--duplicates": duplicates != Duplicates.refuse}  # fmt: skip
-        refuse(asked, "a tree of Dusha, whose manifests are made in one way")
+        refuse(asked, "a tree of Dusha")
         _manifests(
-            votes, out, DUSHA_THRESHOLD if threshold is None else threshold, compat, per_split
+            votes,
+            out,
+            {
+                "threshold": DUSHA_THRESHOLD if threshold is None else threshold,
+                "method": method.value,
+                "compat": None if compat is None else compat.value,
+                "per_split": per_split,
+                "drop_honeypots": drop_control,
+                "exclude": exclude,
+            },
         )
         return
-    refuse({"--compat": compat, "--per-split": per_split}, "votes other than a tree of Dusha")
+    refuse(
+        {"--compat": compat, "--per-split": per_split, "--exclude": exclude},
+        "votes other than a tree of Dusha",
+    )
     if multi_label is not None:
         refuse({"--hard": hard, "--threshold": threshold}, "--multi-label")
     check_out(out, votes)
@@ -146,21 +188,31 @@ def aggregate(
             "max_iterations": max_iterations,
             "tolerance": tolerance,
             "smoothing": smoothing,
+            "prior": None if prior is None else prior.value,
+            "seed": seed,
         },
     )
-    voted = read(votes, labels, column, delimiter, question, key)
+    if tolerance is not None and not 0 < tolerance < inf:
+        raise TableError(f"--tolerance {tolerance:g} is not a number above 0")
+    voted = read(votes, labels, column, delimiter, question, key, several)
     if (gold or drop_control) and "gold" not in voted.table:
         raise TableError(f"{votes}: no column gold, so no control task is known")
     if clash := sorted(OWN_COLUMNS & set(voted.categories)):
         raise TableError(f"{votes}: label {clash[0]!r} is called like a column of the labels table")
+    voted.warn_of_the_lonely()
     typer.echo(voted.head())
     with voted.faults():
-        soft = _aggregated(voted, method, {**options, "duplicates": duplicates.value})
+        soft, rounds = _aggregated(voted, method, options, duplicates)
     control = _control(voted)
     _say_control(soft, control, gold)
     soft = soft[~soft.index.isin(control.index)] if drop_control else soft
     decided = _decided(soft, threshold)
-    _say(soft, decided, method, threshold)
+    if rounds:
+        typer.echo(f"{method}: {rounds}")
+    if multi_label is None:
+        _say(soft, decided, method, threshold)
+    else:
+        _say_several(soft, method, multi_label)
     if out is not None:
         _write(_rows(soft, decided, threshold, hard, multi_label), out)
 
@@ -178,20 +230,35 @@ def _options(method: Method, asked: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _aggregated(voted: Voted, method: Method, options: Mapping[str, Any]) -> "pd.DataFrame":
-    """Labels by the method; a bar where it works in rounds."""
+def _aggregated(
+    voted: Voted, method: Method, options: Mapping[str, Any], duplicates: Duplicates
+) -> tuple["pd.DataFrame", str]:
+    """Labels by the method and how its rounds ended, with a bar; "" where it needs none."""
     from affekt.cli.progress import bars
     from affekt.votes import AGGREGATORS
+    from affekt.votes.coded import code
+    from affekt.votes.dawid_skene import fit as dawid_skene
+    from affekt.votes.glad import fit as glad
+    from affekt.votes.mace import fit as mace
+    from affekt.votes.one_coin import fit as one_coin
 
     run = AGGREGATORS[method]
     own = signature(run).parameters
     if "progress" not in own:
-        return run(voted.table, voted.categories, **options)
-    rounds = options.get("max_iterations", own["max_iterations"].default)
-    rounds *= own["n_starts"].default if "n_starts" in own else 1
+        soft = run(voted.table, voted.categories, **options, duplicates=duplicates.value)
+        return soft, ""
+    fits: Mapping[str, Callable[..., Any]] = {
+        "dawid-skene": dawid_skene, "one-coin": one_coin, "mace": mace, "glad": glad,
+    }  # fmt: skip
+    coded = code(voted.table, voted.categories, duplicates=duplicates.value)
+    limit = options.get("max_iterations", own["max_iterations"].default)
+    most = limit * (own["n_starts"].default if "n_starts" in own else 1)
     with bars() as start:
-        more: Callable[[int], None] = start(f"{method} (up to {rounds} rounds)", rounds)
-        return run(voted.table, voted.categories, **options, progress=more)
+        more: Callable[[int], None] = start(f"{method} (up to {most} rounds)", most)
+        # A call is a round; what it says of rounds that were not needed would fill the bar.
+        found = fits[method](coded, **options, progress=lambda _: more(1))
+    tolerance = options.get("tolerance", own["tolerance"].default)
+    return found.labels, ended(found.losses, limit, tolerance)
 
 
 def _control(voted: Voted) -> "pd.Series":
@@ -236,6 +303,24 @@ def _say(
     show(table.rename_axis("label").astype({"utterances": object}))
 
 
+def _say_several(soft: "pd.DataFrame", method: Method, level: float) -> None:
+    """Print how many labels reach the level, as they are written."""
+    import pandas as pd
+
+    from affekt.votes import multi_label
+
+    reached = multi_label(soft, level)
+    n, n_none = len(soft), int((~reached.any(axis=1)).sum())
+    typer.echo(
+        f"{method}: {int(reached.to_numpy().sum()):,} labels of {n:,} utterances reach {level:g}; "
+        f"{n_none:,} utterances have none\n"
+    )
+    counts = reached.sum()
+    table = pd.DataFrame({"utterances": counts, "share": counts / max(n, 1)})
+    table["mean probability"] = soft.mean()
+    show(table.rename_axis("label").astype({"utterances": object}))
+
+
 def _rows(
     soft: "pd.DataFrame",
     decided: "pd.Series",
@@ -267,9 +352,7 @@ def _check_levels(levels: Mapping[str, float | None]) -> None:
             raise TableError(f"{name} {level:g} is not in (0, 1]")
 
 
-def _manifests(
-    root: Path, out: Path | None, threshold: float, compat: Compat | None, per_split: bool
-) -> None:
+def _manifests(root: Path, out: Path | None, options: Mapping[str, Any]) -> None:
     """Write Dusha's manifests and print the counts beside the papers'."""
     from affekt.cli.progress import bars
     from affekt.corpora.dusha.manifests import process
@@ -280,9 +363,7 @@ def _manifests(
         found = process(
             root,
             out,
-            threshold=threshold,
-            compat="dusha" if compat else None,
-            per_split=per_split,
+            **options,
             progress=progress,
         )
     show(found.reset_index().set_index("source").map(_count))

@@ -1,12 +1,16 @@
 """`affekt agreement`: how far raters agree, and how well one of them could do."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
+from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from affekt.cli.votes import (
+    Choices,
     Column,
     Delimiter,
     Duplicates,
@@ -24,6 +28,7 @@ from affekt.exceptions import AffektError, TableError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from affekt.report import Report
 
@@ -46,7 +51,11 @@ def agreement(
         typer.Option(help="Folder for the tables, the report and a picture.", show_default=False),
     ] = None,
     level: Annotated[
-        Level, typer.Option(help="Of Krippendorff's alpha; --labels gives the order.")
+        Level,
+        typer.Option(
+            help="Of Krippendorff's alpha. Labels that are numbers count as such; others need"
+            " --labels in rising order, and are equal steps apart."
+        ),
     ] = Level.nominal,
     n_resamples: Annotated[int, typer.Option(help="Number of bootstrap resamples.", min=1)] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
@@ -55,6 +64,7 @@ def agreement(
     delimiter: Delimiter = None,
     question: Question = None,
     key: Key = None,
+    several: Choices = None,
     duplicates: Twice = Duplicates.refuse,
 ) -> None:
     """Measure how far raters agree: beyond chance, in pairs, and each with the rest.
@@ -72,7 +82,8 @@ def agreement(
     from affekt.tables import write_table
     from affekt.votes import agreement as measures
 
-    voted = read(votes, labels, column, delimiter, question, key)
+    voted = read(votes, labels, column, delimiter, question, key, several)
+    voted, values = _on_a_scale(voted, level, ordered=labels is not None)
     typer.echo(voted.head() + "\n")
     with voted.faults():
         found = measures.summary(
@@ -83,6 +94,8 @@ def agreement(
             n_resamples=n_resamples,
             seed=seed,
         )
+        if values is not None:
+            _take_numbers(found, voted, values, duplicates, n_resamples, seed)
         ceiling = _ceiling(voted, duplicates, n_resamples, seed)
         entropy = measures.entropy(voted.table, voted.categories, duplicates=duplicates.value)
         pairs, why_none = _pairs(voted, duplicates)
@@ -100,27 +113,102 @@ def agreement(
         typer.echo(f"\n{out}: written")
 
 
+def _on_a_scale(
+    voted: Voted, level: Level, *, ordered: bool
+) -> tuple[Voted, Sequence[float] | None]:
+    """The votes with labels in rising order, and the numbers that they stand for, if they do."""
+    if level == Level.nominal:
+        return voted, None
+    numbers = {label: _number(label) for label in voted.categories}
+    if not all(isfinite(number) for number in numbers.values()):
+        if not ordered:
+            raise TableError(
+                f"{voted.path}: --level {level.value} needs labels that are numbers, or their "
+                "rising order: --labels bad,fair,good"
+            )
+        return voted, None
+    if not ordered:
+        rising = tuple(sorted(numbers, key=numbers.__getitem__))
+        voted = replace(voted, categories=replace(voted.categories, labels=rising))
+    values = [numbers[label] for label in voted.categories]
+    return voted, values if level == Level.interval else None
+
+
+def _number(label: str) -> float:
+    try:
+        return float(label)
+    except ValueError:
+        return nan
+
+
+def _take_numbers(
+    found: "pd.DataFrame",
+    voted: Voted,
+    values: Sequence[float],
+    duplicates: Duplicates,
+    n_resamples: int,
+    seed: int,
+) -> None:
+    """Put alpha of the numbers where that of equal steps stands."""
+    from affekt.votes.agreement import krippendorff_alpha, krippendorff_interval
+
+    alpha = krippendorff_alpha(
+        voted.table,
+        voted.categories,
+        level="interval",
+        values=values,
+        duplicates=duplicates.value,
+    )
+    low, high = krippendorff_interval(
+        voted.table,
+        voted.categories,
+        level="interval",
+        values=values,
+        duplicates=duplicates.value,
+        n_resamples=n_resamples,
+        seed=seed,
+    )
+    found.loc["Krippendorff's alpha (interval)", ["value", "low", "high"]] = [alpha, low, high]
+
+
 def _ceiling(voted: Voted, duplicates: Duplicates, n_resamples: int, seed: int) -> "Report | None":
     """A rater against the rest; None where the rest ties always, or votes are not single."""
-    from affekt.report import evaluate
     from affekt.votes.agreement import rater_against_rest
 
     if voted.doubled(duplicates):
         return None
     single = Duplicates.refuse if duplicates.value == "keep" else duplicates
     rest, vote = rater_against_rest(voted.table, voted.categories, duplicates=single.value)
-    utterances = rest.index.to_series().str.rsplit("/", n=1).str[0]
     try:
-        return evaluate(
-            rest,
-            vote,
-            speakers=utterances,
-            n_resamples=n_resamples,
-            seed=seed,
-            notes=["a rater against the shares of the others; intervals resample utterances"],
-        )
+        return against_rest(rest, vote, n_resamples=n_resamples, seed=seed)
     except TableError:
         return None
+
+
+def against_rest(
+    rest: "pd.DataFrame", vote: "pd.DataFrame", *, n_resamples: int = 1000, seed: int = 0
+) -> "Report":
+    """Evaluate votes against the others' shares; intervals resample utterances, not speakers."""
+    from affekt.report import evaluate
+
+    report = evaluate(
+        rest,
+        vote,
+        speakers=rest.index.to_series().str.rsplit("/", n=1).str[0],
+        n_resamples=n_resamples,
+        seed=seed,
+        notes=["a rater against the shares of the others; intervals resample utterances"],
+    )
+    return replace(report, interval_by="utterance", n_speakers=None)
+
+
+def confusions(report: "Report", title: str, who: str) -> "Figure":
+    """Draw a rater against the rest, its axes called what they are."""
+    from affekt import plots
+
+    figure = plots.confusion(report, title=title)
+    figure.axes[0].set(xlabel=who, ylabel="most of the others")
+    return figure
 
 
 def _pairs(voted: Voted, duplicates: Duplicates) -> "tuple[pd.DataFrame | None, str]":
@@ -182,6 +270,6 @@ def _draw(ceiling: "Report", path: Path) -> None:
     from affekt import plots
 
     try:
-        plots.save(plots.confusion(ceiling, title="A rater against the rest"), path)
+        plots.save(confusions(ceiling, "A rater against the rest", "each rater"), path)
     except AffektError as problem:
         typer.echo(f"no picture: {problem}", err=True)

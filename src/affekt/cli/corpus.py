@@ -117,11 +117,27 @@ def stats(
     root: Root,
     by: Annotated[
         str | None,
-        typer.Option(help="Column: domain, split, sex, …", show_default="the first with values"),
+        typer.Option(
+            help="Column: domain, split, sex, …; or several: domain,split.",
+            show_default="the first with values",
+        ),
     ] = None,
     at: Annotated[
         float, typer.Option(min=0, max=1, help="Least probability of a label; 0.9 for Dusha's.")
     ] = 0.0,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            help="Labels in place of the corpus' own: what `affekt aggregate` wrote, or meta.tsv.",
+            show_default=False,
+        ),
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="Aggregate the corpus' votes: dawid-skene, majority, …", show_default=False
+        ),
+    ] = None,
     plot: Annotated[
         Path | None, typer.Option(help="Folder for pictures.", show_default=False)
     ] = None,
@@ -130,24 +146,40 @@ def stats(
     """Say what a corpus is made of: labels, hours, speakers, durations.
 
     An utterance counts for its likeliest label; two at the top are undecided.
-    --plot draws the labels of each group, the durations of each group, and
-    the durations of each label.
+    A corpus of votes has their shares for labels: --method, or --labels with
+    labels made before, counts what the votes say together. --plot draws the
+    labels of each group, and the durations of each group and of each label.
 
     \b
     Examples:
       affekt corpus stats ravdess ~/data/RAVDESS --by sex
-      affekt corpus stats dusha ~/data/dusha --plot figures
+      affekt corpus stats dusha ~/data/dusha --method dawid-skene --at 0.9 --plot figures
+      affekt corpus stats dusha ~/data/dusha --labels meta.tsv --at 0.9 --by domain,split
       affekt corpus stats affekt mine --by speaker --no-durations
     """  # noqa: D301 - click wants the backspace itself: keep these lines as they are
     from affekt.corpora import source
     from affekt.report import stats as made_of
 
+    if labels is not None and method is not None:
+        raise TableError("--labels and --method: give one of the two")
+    table = None if labels is None else _labels_of(labels)
     corpus = source(name).load(root, durations=durations)
-    groups = made_of.grouping(corpus.utterances, by)
-    hard = made_of.hard_labels(corpus.utterances, corpus.labels, at)
+    groups = made_of.grouping(corpus.utterances, _columns(corpus, by))
+    for note in corpus.card.get("notes", ()):
+        typer.echo(f"note: {note}", err=True)
+    if table is not None:
+        hard = made_of.answers(corpus.utterances, table, list(corpus.scheme), at)
+    else:
+        soft = corpus.labels if method is None else _aggregated(corpus, method)
+        hard = made_of.hard_labels(corpus.utterances, soft, at)
     counts = made_of.class_table(hard, groups, list(corpus.scheme))
+    own = "the corpus' own" + (
+        "; --method aggregates its votes" if corpus.votes is not None else ""
+    )
+    typer.echo(f"labels: {labels or method or own}")
     _show(counts.map("{:d}".format), "label")
-    _show(_lengths(made_of.duration_table(corpus.utterances, groups)), str(groups.name))
+    unsure = hard if hard.isin([made_of.UNDECIDED, made_of.NO_LABEL]).any() else None
+    _show(_lengths(made_of.duration_table(corpus.utterances, groups, unsure)), str(groups.name))
     if plot is not None:
         _draw(corpus, groups, hard, counts, plot)
 
@@ -186,34 +218,77 @@ def export(
         corpus = corpus.relabel(harmonise(corpus.labels, _rows(corpus, scheme), scheme), scheme)
     corpus.write(out, ending=ending)
     typer.echo(f"{out}: {len(corpus)} utterances of {corpus.name}, labels {corpus.scheme.name}")
+    reasons = corpus.utterances["excluded"]
+    reasons = reasons[reasons != ""]
+    for utterance, reason in reasons.head(N_SHOWN).items():
+        typer.echo(f"excluded from training: {utterance} ({reason})", err=True)
+    if len(reasons) > N_SHOWN:
+        typer.echo(f"… and {len(reasons) - N_SHOWN} more: column excluded of {out}", err=True)
+
+
+def _columns(corpus: "Corpus", by: str | None) -> str | list[str] | None:
+    """A column by its name, or the columns between the commas."""
+    if by is None or by in corpus.utterances:
+        return by
+    return [name.strip() for name in by.split(",") if name.strip()] or by
+
+
+def _labels_of(path: Path) -> "pd.DataFrame":
+    """A labels table by utterance; Dusha's meta.tsv, whose ids are called hash_id, in our words."""
+    from affekt.corpora.dusha.manifests import read_meta
+    from affekt.tables import read_table
+
+    table = read_table(path)
+    if "hash_id" in table.columns:
+        return read_meta(path)
+    if table.index.name != "utterance":
+        raise TableError(f"{path}: no column utterance (or hash_id), so no labels table")
+    return table
+
+
+def _aggregated(corpus: "Corpus", method: str) -> "pd.DataFrame":
+    """Labels from the corpus' votes, all votes of a rater on an utterance."""
+    from affekt.votes import AGGREGATORS
+
+    if method not in AGGREGATORS:
+        raise TableError(f"no method {method!r}: there are {', '.join(AGGREGATORS)}")
+    if corpus.votes is None:
+        raise TableError(f"{corpus.name} has no votes to aggregate")
+    return AGGREGATORS[method](corpus.votes, corpus.scheme, duplicates="keep")
 
 
 def _lengths(table: "pd.DataFrame") -> "pd.DataFrame":
     """Counts as they are, hours and seconds with two decimals; nothing of what nobody knows."""
-    short = table.rename(columns={"utterances": "n", "unknown": "no length"})
+    short = table.rename(
+        columns={"utterances": "n", "unknown": "no length", "decided_hours": "decided h"}
+    )
     if (table["unknown"] == table["utterances"]).all():
-        short = short[["n", "speakers"]]
+        short = short[[name for name in ("n", "speakers", "decided") if name in short]]
     elif not table["unknown"].any():
         short = short.drop(columns="no length")
     short = short.astype(object)
     for name in short:
-        whole = name in ("n", "speakers", "no length")
+        whole = name in ("n", "speakers", "no length", "decided")
         short[name] = short[name].map(("{:d}" if whole else "{:.2f}").format)
     return short
 
 
 def _show(cells: "pd.DataFrame", first: str) -> None:
-    """Print a table of words, its index as the first column."""
+    """Print a table of words, its index as the first column; whole where no terminal is."""
     from rich.console import Console
     from rich.markup import escape
+    from rich.measure import Measurement
     from rich.table import Table
 
-    table = Table(escape(first))
+    table = Table()
+    table.add_column(escape(first), no_wrap=True)
     for column in cells:
         table.add_column(escape(str(column)), justify="right")
     for row, values in zip(cells.index, cells.to_numpy(), strict=True):
         table.add_row(escape(str(row)), *values)
-    Console().print(table)
+    console = Console()
+    whole = Measurement.get(console, console.options.update(max_width=1000), table).maximum
+    Console(width=None if console.is_terminal else max(console.width, whole)).print(table)
 
 
 def _draw(

@@ -117,7 +117,14 @@ def _read_json(path: Path) -> "pd.DataFrame":
         raise TableError(f"{path}: not JSON ({problem})") from problem
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise TableError(f"{path}: needs a list of objects, one an utterance")
-    return pd.DataFrame(rows)
+    return pd.DataFrame([{_text(key): _text(value) for key, value in row.items()} for row in rows])
+
+
+def _text(value: object) -> object:
+    """What JSON calls a string may be no text, and then no table can hold it."""
+    from affekt.writers import escaped
+
+    return escaped(value) if isinstance(value, str) else value
 
 
 def _match_keys(table: "pd.DataFrame", true: "pd.DataFrame") -> "pd.DataFrame":

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from affekt.cli.votes import (
+    Choices,
     Column,
     Delimiter,
     Duplicates,
@@ -16,6 +17,7 @@ from affekt.cli.votes import (
     Source,
     Twice,
     check_out,
+    ended,
     read,
     show,
 )
@@ -52,6 +54,7 @@ def next_votes(
     delimiter: Delimiter = None,
     question: Question = None,
     key: Key = None,
+    several: Choices = None,
     duplicates: Twice = Duplicates.refuse,
 ) -> None:
     """Say which utterances to have voted on next: the undecided, by expected gain of one vote.
@@ -72,14 +75,16 @@ def next_votes(
     from affekt.votes.em import Options
 
     check_out(out, votes)
-    voted = read(votes, labels, column, delimiter, question, key)
+    voted = read(votes, labels, column, delimiter, question, key, several)
+    voted.warn_of_the_lonely()
     typer.echo(voted.head())
     with voted.faults(), bars() as start:
         coded = code(voted.table, voted.categories, duplicates=duplicates.value)
         rounds = Options.max_iterations
         more = start(f"dawid-skene (up to {rounds} rounds)", rounds)
-        model = fit(coded, gold=gold, max_iterations=rounds, progress=more)
+        model = fit(coded, gold=gold, max_iterations=rounds, progress=lambda _: more(1))
         every = room.next_votes(model, at=threshold, gain=gain.value)
+    typer.echo(f"dawid-skene: {ended(model.losses, rounds, Options.tolerance)}")
     typer.echo(f"{len(every):,} of {coded.n_utterances:,} utterances undecided below {threshold:g}")
     chosen = every[:n]
     if len(chosen):

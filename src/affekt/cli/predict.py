@@ -113,9 +113,14 @@ def predict(
 def find_recordings(sources: Iterable[str], failures: list[AudioError]) -> Iterator[str]:
     """Yield each file once; folders give their recordings by ending, sorted, hidden ones left out.
 
-    A folder without any recording and an empty name are said on stderr and added to `failures`.
+    A folder that cannot be read, one without any recording, and an empty name are said on stderr
+    and added to `failures`.
     """
     from affekt.audio import AUDIO_ENDINGS, VIDEO_ENDINGS, name_of
+
+    def unreadable(problem: OSError) -> None:
+        reason = f"{name_of(Path(problem.filename))}: cannot be read ({problem.strerror})"
+        _fail(AudioError(reason), failures)
 
     endings = AUDIO_ENDINGS | VIDEO_ENDINGS
     seen: set[str] = set()
@@ -125,14 +130,15 @@ def find_recordings(sources: Iterable[str], failures: list[AudioError]) -> Itera
             continue
         inside = [source]
         if _is_folder(source):
+            n_before = len(failures)
+            walk = os.walk(Path(source), onerror=unreadable)
+            files = sorted(Path(folder, name) for folder, _, names in walk for name in names)
             inside = [
                 str(path)
-                for path in sorted(Path(source).rglob("*"))
-                if path.suffix.lower() in endings
-                and not path.name.startswith(".")
-                and not path.is_dir()
+                for path in files
+                if path.suffix.lower() in endings and not path.name.startswith(".")
             ]
-            if not inside:
+            if not inside and len(failures) == n_before:
                 reason = "folder without recordings (no file ends in .wav, .mp3, .mp4, …)"
                 _fail(AudioError(f"{name_of(source)}: {reason}"), failures)
         yield from (path for path in inside if path not in seen)

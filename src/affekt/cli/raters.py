@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from affekt.cli.agreement import against_rest, confusions
 from affekt.cli.votes import (
+    Choices,
     Column,
     Delimiter,
     Duplicates,
@@ -16,9 +18,11 @@ from affekt.cli.votes import (
     Twice,
     Voted,
     check_out,
+    check_shares,
     read,
     show,
 )
+from affekt.exceptions import TableError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,6 +59,10 @@ def raters(
         Path | None,
         typer.Option(help="Write the votes that stay to this table.", show_default=False),
     ] = None,
+    removed: Annotated[
+        Path | None,
+        typer.Option(help="Write who was excluded, and why, to this table.", show_default=False),
+    ] = None,
     min_control_accuracy: Annotated[
         float | None, typer.Option(help="Exclude who is right less often on control tasks.")
     ] = None,
@@ -84,6 +92,7 @@ def raters(
     delimiter: Delimiter = None,
     question: Question = None,
     key: Key = None,
+    several: Choices = None,
     duplicates: Twice = Duplicates.refuse,
 ) -> None:
     """Report on each rater, and exclude those who break a rule, saying whom and why.
@@ -99,17 +108,24 @@ def raters(
       affekt raters votes.csv --rater ann --plot ann.png
       affekt raters votes.csv --min-control-accuracy 0.6 --keep kept.csv
       affekt raters votes.csv --min-votes 20 --min-agreement 0.3 --keep kept.tsv
+      affekt raters ~/data/dusha --min-control-accuracy 0.6 --removed removed.csv
     """  # noqa: D301 - click wants the backspace itself: keep these lines as they are
     from affekt import votes as room
     from affekt.tables import write_table
 
     check_out(out, votes)
     check_out(keep, votes)
-    voted = read(votes, labels, column, delimiter, question, key, others=keep is not None)
+    check_out(removed, votes)
+    shares = {"--min-control-accuracy": min_control_accuracy, "--min-agreement": min_agreement,
+              "--max-commonest-share": max_commonest_share,
+              "--min-run-probability": min_run_probability}  # fmt: skip
+    check_shares(shares)
+    voted = read(votes, labels, column, delimiter, question, key, several, others=keep is not None)
+    voted.warn_of_the_lonely()
     typer.echo(voted.head() + "\n")
     with voted.faults():
         report = room.raters(voted.table, voted.categories, duplicates=duplicates.value)
-        kept, removed = room.exclude(
+        kept, gone = room.exclude(
             voted.table,
             voted.categories,
             min_control_accuracy=min_control_accuracy,
@@ -126,10 +142,10 @@ def raters(
     if one is not None:
         typer.echo(f"\nconfusions of {rater} (columns) with the majority of the rest (rows), votes")
         show(one.round(1).astype(object))
-    _show_removed(removed, voted, kept, show_all)
+    _show_removed(gone, voted, kept, show_all)
     if plot is not None:
         _draw(voted, rater, duplicates, plot)
-    for table, path in ((report.reset_index(), out), (kept, keep)):
+    for table, path in ((report.reset_index(), out), (kept, keep), (gone, removed)):
         if path is not None:
             write_table(table, path)
             typer.echo(f"{path}: {len(table):,} rows")
@@ -174,15 +190,17 @@ def _show_removed(
 
 def _draw(voted: Voted, rater: str | None, duplicates: Duplicates, plot: Path) -> None:
     """Draw how the votes of all, or of one, compare with those of the rest."""
-    from affekt import plots, report
+    from affekt import plots
     from affekt.votes.agreement import rater_against_rest
 
     with voted.faults():
         rest, vote = rater_against_rest(voted.table, voted.categories, duplicates=duplicates.value)
-    if rater is not None:
-        mine = rest.index.str.endswith(f"/{rater}")
-        rest, vote = rest[mine], vote[mine]
-    found = report.evaluate(rest, vote, n_resamples=1)
+        if rater is not None:
+            mine = rest.index.str.endswith(f"/{rater}")
+            rest, vote = rest[mine], vote[mine]
+        if rest.empty:
+            raise TableError(f"no utterance of rater {rater!r} has another vote: nothing to draw")
+        found = against_rest(rest, vote)
     title = "Votes against the rest" if rater is None else f"{rater} against the rest"
-    plots.save(plots.confusion(found, title=title), plot)
-    typer.echo(f"{plot}: rows what the others say, columns what the rater says")
+    plots.save(confusions(found, title, "each rater" if rater is None else "this rater"), plot)
+    typer.echo(f"{plot}: rows what most of the others say, columns what the rater says")

@@ -1,11 +1,11 @@
 """What the verbs on votes share: their options, votes from a file or folder, tables of words."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -14,6 +14,7 @@ from affekt.exceptions import TableError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from affekt.corpora.voted import Export
     from affekt.scheme import Categories
 
 TABLE_ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet")
@@ -24,6 +25,7 @@ DUPLICATES_REMEDY = (
     "choose: --duplicates first, last or keep",
 )
 """How the same remedy is said in Python and on the command line."""
+N_NAMED = 5  # of utterances or raters that a line counts
 
 
 class Duplicates(StrEnum):
@@ -33,6 +35,13 @@ class Duplicates(StrEnum):
     first = "first"
     last = "last"
     keep = "keep"
+
+
+class Several(StrEnum):
+    """What an answer of several labels is."""
+
+    keep = "keep"
+    drop = "drop"
 
 
 Source = Annotated[
@@ -74,6 +83,14 @@ Twice = Annotated[
     Duplicates, typer.Option(help="Where a rater answered an utterance more than once.")
 ]
 
+Choices = Annotated[
+    Several | None,
+    typer.Option(
+        help="Label Studio's answers of several labels: a vote for each, or none.",
+        show_default="keep",
+    ),
+]
+
 
 @dataclass(frozen=True, eq=False)
 class Voted:
@@ -83,17 +100,31 @@ class Voted:
     table: "pd.DataFrame"
     categories: "Categories"
     note: str  # how the labels were chosen
+    silence: tuple[str, ...] = ()  # what there is besides votes, a line each
 
     @contextmanager
     def faults(self) -> Iterator[None]:
         """Say of a fault in the votes in which file and line it stands."""
-        from affekt.votes.read import located
-
         try:
             yield
         except TableError as problem:
-            said = located(str(problem), self.path, self.table.index)
-            raise TableError(said.replace(*DUPLICATES_REMEDY)) from problem
+            said = self._located(str(problem)).replace(*DUPLICATES_REMEDY)
+            if DUPLICATES_REMEDY[1] in said and self.path.suffix.lower() == ".json":
+                said += ", or --several drop"
+            raise TableError(said) from problem
+
+    def _located(self, problem: str) -> str:
+        """The file and line of a faulty row; the vote itself where no line of a file is a row."""
+        from affekt.votes.read import located
+
+        head, _, reason = problem.partition(": ")
+        row = head.removeprefix("votes, row ")
+        if self.table.index.name is not None or row == head or not row.isdigit():
+            return located(problem, self.path, self.table.index)
+        vote = self.table.iloc[int(row)].fillna("")
+        who = f"rater {str(vote['rater'])!r}" if vote["rater"] != "" else "nobody known"
+        heard = str(vote["utterance"])
+        return f"{_votes_file(self.path)}, vote of {who} on utterance {heard!r}: {reason}"
 
     def head(self) -> str:
         """How many votes, utterances, raters; which labels."""
@@ -103,7 +134,19 @@ class Voted:
         return (
             f"{self.path}: {len(self.table):,} votes on {utterances.nunique():,} utterances {who}"
             f"{nameless}\nlabels: {', '.join(self.categories)}{self.note}"
+            + "".join(f"\n{line}" for line in self.silence)
         )
+
+    def warn_of_the_lonely(self) -> None:
+        """Warn where nothing can check a rater: nobody else votes on any of the utterances."""
+        from affekt.votes.read import lonely
+
+        raters, n_utterances = lonely(self.table)
+        if raters:
+            warn(
+                f"{self.path}: {len(raters):,} rater(s) voted on no utterance with another "
+                f"({_named(raters)}): nothing checks the labels of {n_utterances:,} utterance(s)"
+            )
 
     def doubled(self, duplicates: Duplicates) -> bool:
         """Whether a rater's further answers to an utterance are there, and are to be kept."""
@@ -120,6 +163,7 @@ def read(
     delimiter: str | None,
     question: str | None,
     key: str | None,
+    several: Several | None = None,
     *,
     others: bool = False,
 ) -> Voted:
@@ -128,26 +172,34 @@ def read(
     Raises:
         TableError, CorpusError: no such file or folder, a fault in it, an option that it has not.
     """
-    from affekt.votes.read import occurring, read_votes
+    from affekt.votes.read import occurring, read_votes, spellings, unended
 
     asked = None if labels is None else _scheme(labels)
     of_tables = {"--column": column, "--delimiter": delimiter}
-    of_exports = {"--question": question, "--key": key}
+    of_exports = {"--question": question, "--key": key, "--several": several}
     note = "" if asked else " (those that occur; --labels names others)"
+    silence: tuple[str, ...] = ()
+    if not path.exists():
+        raise TableError(f"{path}: no such file or folder")
     if path.is_dir():
         refuse({**of_tables, **of_exports}, "a folder")
-        table, own = _folder(path)
-        return Voted(path, table, asked or own, "")
-    exported = _exporter(path)
-    if exported is not None:
+        table, own, silence = _folder(path)
+        return Voted(path, table, asked or own, "", silence)
+    if (export := _export(path, question, key, several)) is not None:
         refuse(of_tables, "an export")
-        table = exported(path, question=question, key=key)
+        table, silence = _exported(export, path)
     else:
         refuse(of_exports, "a table of votes")
         separator = "\t" if delimiter == "tab" else delimiter
         names = None if column is None else _pairs(column)
         table = read_votes(path, asked, columns=names, delimiter=separator, others=others)
-    return Voted(path, table, asked or occurring(table), note)
+    if path.suffix.lower() in TABLE_ENDINGS[:3] and (last := unended(path)) is not None:
+        warn(f"{path}, line {last}: the last line does not end; is the file cut?")
+    categories = asked or occurring(table)
+    if alike := [] if asked else spellings(categories):
+        pairs = "; ".join(" and ".join(map(repr, labels)) for labels in alike)
+        warn(f"{path}: labels differ by capitals or blanks alone: {pairs}")
+    return Voted(path, table, categories, note, silence)
 
 
 def present(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,6 +221,34 @@ def refuse(options: Mapping[str, Any], what: str) -> None:
     """
     if given := present(options):
         raise TableError(f"{', '.join(given)} cannot be given with {what}")
+
+
+def warn(line: str) -> None:
+    """Say on stderr what the reader of a result should know."""
+    typer.echo(f"warning: {line}", err=True)
+
+
+def check_shares(options: Mapping[str, float | None]) -> None:
+    """Refuse what is no share.
+
+    Raises:
+        TableError: an option outside 0 .. 1.
+    """
+    for name, share in options.items():
+        if share is not None and not 0 <= share <= 1:
+            raise TableError(f"{name} {share:g} is not in [0, 1]")
+
+
+def ended(losses: Sequence[float], max_iterations: int, tolerance: float) -> str:
+    """How training in rounds came to its end.
+
+    >>> ended([-2.0, -1.0, -1.0], 50, 1e-5), ended([-2.0, -1.0], 2, 1e-5)
+    ('converged after 3 rounds', 'stopped at the limit of 2 rounds: not converged')
+    """
+    n = len(losses)
+    if n < max_iterations or (n > 1 and losses[-1] - losses[-2] < tolerance):
+        return f"converged after {n} rounds"
+    return f"stopped at the limit of {max_iterations} rounds: not converged"
 
 
 def check_out(out: Path | None, source: Path) -> None:
@@ -241,30 +321,79 @@ def is_dusha(path: Path) -> bool:
     return path.is_dir() and not (path / CARD).exists()
 
 
-def _folder(path: Path) -> "tuple[pd.DataFrame, Categories]":
-    """All votes of a corpus folder, or of a tree of Dusha, and their scheme."""
+def _folder(path: Path) -> "tuple[pd.DataFrame, Categories, tuple[str, ...]]":
+    """All votes of a corpus folder, or of a tree of Dusha, their scheme, and what casts no vote."""
     from affekt.cli.progress import bars
     from affekt.corpora import dusha
     from affekt.corpora.dusha import raw as dusha_raw
     from affekt.corpus import Corpus
+    from affekt.votes.read import read_votes
 
     if is_dusha(path):
         with bars() as progress:
             raw = dusha_raw.read(path, progress=progress)
-        return dusha.votes(raw), dusha_raw.DUSHA_5
-    corpus = Corpus.read(path)
+        return dusha.votes(raw), dusha_raw.DUSHA_5, ()
+    try:
+        corpus = Corpus.read(path)
+    except TableError as problem:
+        said = str(problem)
+        if said.startswith("votes"):
+            read_votes(_votes_file(path))  # names the line
+        raise TableError(said if str(path) in said else f"{path}: {said}") from problem
     if corpus.votes is None:
         raise TableError(f"{path}: this corpus has no votes")
-    return corpus.votes, corpus.scheme
+    counted = {what: corpus.card.get(what) for what in ("tied", "skipped")}
+    silence = [f"answers without a vote: {n:,} {what}" for what, n in counted.items() if n]
+    silence += _silent(corpus.utterances.index, corpus.votes)
+    return corpus.votes, corpus.scheme, tuple(silence)
 
 
-def _exporter(path: Path) -> "Callable[..., pd.DataFrame] | None":
-    """Who reads a file of an annotation tool; None: it is a table of votes."""
+def _votes_file(path: Path) -> Path:
+    """The table in which a corpus folder has its votes; any other path as it is."""
+    tables = [path / f"votes{ending}" for ending in TABLE_ENDINGS]
+    return next((table for table in tables if table.is_file()), path)
+
+
+def _export(
+    path: Path, question: str | None, key: str | None, several: Several | None
+) -> "Export | None":
+    """What a file of an annotation tool holds; None: it is a table of votes."""
     from affekt.corpora import label_studio, toloka
 
     if path.suffix.lower() == ".json":
-        return label_studio.read_votes
-    if path.suffix.lower() in toloka.ENDINGS and path.is_file():
-        with path.open("rb") as file:
-            return toloka.read_votes if TOLOKA_COLUMN in file.readline(HEAD_BYTES) else None
-    return None
+        how: Literal["keep", "drop"] = "drop" if several == Several.drop else "keep"
+        return label_studio.read(path, question=question, key=key, several=how)
+    if path.suffix.lower() not in toloka.ENDINGS:
+        return None
+    with path.open("rb") as file:
+        if TOLOKA_COLUMN not in file.readline(HEAD_BYTES):
+            return None
+    refuse({"--several": several}, "Toloka's assignments")
+    return toloka.read(path, question=question, key=key)
+
+
+def _exported(export: "Export", path: Path) -> "tuple[pd.DataFrame, tuple[str, ...]]":
+    """The votes of an export, and a line each on answers and utterances without a vote."""
+    reasons = export.skipped["reason"].value_counts(sort=False)
+    why = ", ".join(f"{n:,} {reason}" for reason, n in reasons.items())
+    if export.votes.empty:
+        raise TableError(f"{path}: no answer is a vote" + (f" ({why})" if why else ""))
+    silence = [f"answers without a vote: {why}"] if why else []
+    silence += _silent(list(export.files), export.votes)
+    return export.votes, tuple(silence)
+
+
+def _silent(utterances: "Sequence[str] | pd.Index", votes: "pd.DataFrame") -> list[str]:
+    """A line that counts the utterances without a vote; nothing where all have one."""
+    voted = set(votes["utterance"])
+    without = [utterance for utterance in utterances if utterance not in voted]
+    if not without:
+        return []
+    return [
+        f"utterances without a vote: {len(without):,} of {len(utterances):,}, which get no label "
+        f"({_named(without)})"
+    ]
+
+
+def _named(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:N_NAMED]) + (", …" if len(ids) > N_NAMED else "")

@@ -89,7 +89,8 @@ def load_csv(path: str | Path, *, name: str | None = None, durations: bool = Fal
     Args:
         path: the table.
         name: the corpus' name; the table's own without it.
-        durations: fill the column `duration` where it is missing, from the files' headers.
+        durations: fill the column `duration` where it is missing, from the files' headers, and
+            `excluded` where a file is missing or cannot be read.
 
     Raises:
         CorpusError: no such table, no file column, no labels, no row.
@@ -112,7 +113,10 @@ def load_csv(path: str | Path, *, name: str | None = None, durations: bool = Fal
 
 
 def check_csv(path: str | Path) -> CheckReport:
-    """Say which files are missing, empty or git-lfs pointers, and which rows have no label."""
+    """Say which files are missing, empty or git-lfs pointers, and which rows have no label.
+
+    No file is decoded: `load_csv(path, durations=True)` says of each whether it can be read.
+    """
     return _check_files(load_csv(path))
 
 

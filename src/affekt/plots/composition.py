@@ -50,7 +50,7 @@ def classes(counts: pd.DataFrame, *, title: str = "") -> "Figure":
     axes.set(xlim=(0, 1), xlabel="share of the utterances")
     axes.invert_yaxis()
     quiet(axes)
-    key(axes, colour_of)
+    key(axes, colour_of[::-1])  # from top to bottom as the bars are from left to right
     heading(axes, title or "Labels", "")
     return figure
 

@@ -4,6 +4,7 @@ The tables and figures that papers describe a data set with (spec 1.7), for any 
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -23,25 +24,38 @@ N_BARS = 60
 TAIL = 0.995  # quantile from which durations share the last bar
 
 
-def grouping(utterances: pd.DataFrame, by: str | None = None) -> pd.Series:
+def grouping(utterances: pd.DataFrame, by: str | Sequence[str] | None = None) -> pd.Series:
     """The group of each utterance as text, "unknown" where it is missing.
 
     Args:
         utterances: an utterances table.
-        by: a column; None takes the first of USUAL that has two values, or all as one group.
+        by: a column, or several, whose values are joined by a blank; None takes the first of
+            USUAL that has two values, or all as one group.
 
     Raises:
         TableError: there is no such column; the message names those there are.
+
+    >>> rows = pd.DataFrame({"domain": ["crowd", "podcast"], "split": ["train", None]})
+    >>> grouping(rows, ["domain", "split"]).tolist()
+    ['crowd train', 'podcast unknown']
     """
     if by is None:
         by = next((name for name in USUAL if name in utterances
                    and utterances[name].nunique() > 1), None)  # fmt: skip
     if by is None:
         return pd.Series(ALL, utterances.index, name=ALL)
-    if by not in utterances:
-        raise TableError(f"no column {by!r} to group by: there are {', '.join(utterances.columns)}")
-    words = [UNKNOWN if pd.isna(value) else str(value) for value in utterances[by]]
-    return pd.Series(words, utterances.index, name=by)
+    columns = [by] if isinstance(by, str) else list(by)
+    for name in columns:
+        if name not in utterances:
+            known = ", ".join(utterances.columns)
+            raise TableError(f"no column {name!r} to group by: there are {known}")
+    words = [
+        [UNKNOWN if pd.isna(value) else str(value) for value in utterances[name]]
+        for name in columns
+    ]
+    return pd.Series(
+        map(" ".join, zip(*words, strict=True)), utterances.index, name=", ".join(columns)
+    )
 
 
 def hard_labels(utterances: pd.DataFrame, labels: pd.DataFrame, at: float = 0.0) -> pd.Series:
@@ -69,6 +83,42 @@ def hard_labels(utterances: pd.DataFrame, labels: pd.DataFrame, at: float = 0.0)
     return words.reindex(utterances.index).fillna(NO_LABEL).astype("str").rename("label")
 
 
+def answers(
+    utterances: pd.DataFrame, table: pd.DataFrame, labels: Sequence[str], at: float = 0.0
+) -> pd.Series:
+    """One word an utterance as `hard_labels`, from a table that an aggregation has written.
+
+    Args:
+        utterances: an utterances table.
+        table: index utterance; one column a label, or the columns `label` (missing: undecided)
+            and perhaps `probability`. Where both are there the former count.
+        labels: those that the corpus knows.
+        at: least probability of a decision, 0 .. 1.
+
+    Raises:
+        TableError: a label that the corpus does not know, no utterance of the corpus, or no
+            labels table.
+    """
+    if not utterances.index.isin(table.index).any():
+        raise TableError(
+            "labels and corpus have no utterance in common: the first id is "
+            f"{table.index[:1].tolist()} there and {utterances.index[:1].tolist()} here"
+        )
+    soft = table.drop(columns=["label", "probability"], errors="ignore")
+    told = set(soft.columns)
+    if not told and "label" in table:
+        told = set(table["label"].dropna())
+    if strange := sorted(map(str, told - set(labels))):
+        raise TableError(f"labels of another corpus: {strange[0]!r} is none of {', '.join(labels)}")
+    if len(soft.columns):
+        return hard_labels(utterances, soft, at)
+    if "label" not in table or not table.index.is_unique:
+        raise TableError("no labels table: one row an utterance, one column a label or `label`")
+    sure = table["probability"] >= at if "probability" in table else pd.Series(True, table.index)
+    words = table["label"].astype(object).where(sure & table["label"].notna(), UNDECIDED)
+    return words.reindex(utterances.index).fillna(NO_LABEL).astype("str").rename("label")
+
+
 def class_table(hard: pd.Series, groups: pd.Series, order: list[str]) -> pd.DataFrame:
     """How many utterances of each label each group has.
 
@@ -89,8 +139,16 @@ def class_table(hard: pd.Series, groups: pd.Series, order: list[str]) -> pd.Data
     return table.rename_axis(index="label", columns=None)
 
 
-def duration_table(utterances: pd.DataFrame, groups: pd.Series) -> pd.DataFrame:
+def duration_table(
+    utterances: pd.DataFrame, groups: pd.Series, hard: pd.Series | None = None
+) -> pd.DataFrame:
     """How much there is of each group, and how long its utterances are.
+
+    Args:
+        utterances: an utterances table.
+        groups: the group of each utterance (`grouping`).
+        hard: one word an utterance (`hard_labels`); gives the columns `decided` and
+            `decided_hours`, of utterances that have a label.
 
     Returns:
         Index the group, last row "all" where there are several; columns `utterances`,
@@ -113,6 +171,9 @@ def duration_table(utterances: pd.DataFrame, groups: pd.Series) -> pd.DataFrame:
             "longest": seconds.max(),
             "unknown": int(seconds.isna().sum()),
         }
+        if hard is not None:
+            sure = ~hard.loc[part.index].isin([UNDECIDED, NO_LABEL])
+            rows[name] |= {"decided": int(sure.sum()), "decided_hours": seconds[sure].sum() / 3600}
     return pd.DataFrame(list(rows.values()), index=pd.Index(rows, name=groups.name))
 
 

@@ -79,10 +79,12 @@ def by_speaker(utterances: pd.DataFrame, n_folds: int, *, seed: int = 0) -> list
         SplitError: unknown speakers, or fewer speakers than folds.
     """
     counts = _known(speakers_of(utterances), "speaker").value_counts()
+    if len(counts) < 2:
+        raise SplitError(_only_one("speaker", list(counts.index)))
     if not 2 <= n_folds <= len(counts):
         raise SplitError(
-            f"{n_folds} folds by speaker need 2 to {len(counts)} folds: "
-            f"there are {len(counts)} speakers"
+            f"{n_folds} folds by speaker cannot be made of {len(counts)} speakers; "
+            f"give n_folds (--folds) from 2 to {len(counts)}"
         )
     drawn = np.random.default_rng(seed).permutation(sorted(counts.index)).tolist()
     sizes = [0] * n_folds
@@ -122,7 +124,10 @@ def leave_one_corpus_out(utterances: pd.DataFrame) -> list[Split]:
         SplitError: no column `corpus`, or only one corpus.
     """
     if "corpus" not in utterances:
-        raise SplitError("leave one corpus out needs a column 'corpus'; join corpora with concat")
+        raise SplitError(
+            "leave one corpus out needs a column 'corpus'; join corpora with concat "
+            "(`affekt audit`: give --corpus NAME=ROOT for each)"
+        )
     return _leave_each_out(utterances, _known(utterances["corpus"], "corpus"), "corpus")
 
 
@@ -224,8 +229,12 @@ def split_at(utterances: pd.DataFrame, name: str, tested: np.ndarray) -> Split:
 def _leave_each_out(utterances: pd.DataFrame, groups: pd.Series, what: str) -> list[Split]:
     names = sorted(set(groups))
     if len(names) < 2:
-        raise SplitError(f"there is only one {what} ({some(names)}): nothing is left to train on")
+        raise SplitError(_only_one(what, names))
     return [split_at(utterances, f"{what}-{n}", (groups == n).to_numpy()) for n in names]
+
+
+def _only_one(what: str, names: Sequence[str]) -> str:
+    return f"there is only one {what} ({some(names)}): nothing is left to train on"
 
 
 def _within_corpus(utterances: pd.DataFrame, column: str) -> pd.Series:

@@ -28,7 +28,7 @@ class DawidSkene:
 
     labels: pd.DataFrame  # posterior of each utterance: a labels table
     prior: Floats  # (n_categories,)
-    confusion: Floats  # (n_raters, n_categories truth k, n_categories answer l): p(l | k)
+    confusion: Floats  # (n_raters, truth k, answer l): p(l | k); NaN for a rater without votes
     raters: pd.Index  # the rows of `confusion`
     losses: list[float]  # evidence lower bound a vote after each iteration, in nats
     categories: Categories
@@ -219,7 +219,9 @@ def _confusion(counts: Floats, said: NDArray[np.bool_], options: Options) -> Flo
     possible = said if options.smoothing == 0 else np.ones_like(said)
     weight = np.where(possible, np.maximum(smoothed, LEAST_COUNT), 0)
     answers = weight.reshape(-1, counts.shape[1], counts.shape[1])
-    shares: Floats = answers / answers.sum(axis=1, keepdims=True)
+    totals = answers.sum(axis=1, keepdims=True)
+    nobody = np.full_like(answers, np.nan)  # a rater of another split: nothing is known of them
+    shares: Floats = np.divide(answers, totals, out=nobody, where=totals > 0)
     return shares.reshape(counts.shape)
 
 

@@ -24,6 +24,7 @@ from affekt.votes.posterior import log_candidates, posterior
 Training = Literal["variational", "em"]
 
 _TINY = 1e-300  # keeps the ratio of knowing to guessing finite without smoothing
+_TIE = 1e-9  # tops of the flat start that differ by this part are a tie: rounding grows by rounds
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +67,11 @@ def mace(
         categories: the labels that may be voted, in the order of the result's columns.
         training: `variational` puts priors on raters (the paper's better one), `em` adds
             `smoothing` to the expected counts.
-        n_starts: how often to train; the best objective wins. The first start is flat (every
-            rater knows half of the time and guesses evenly), the others are random.
+        n_starts: how often to train. The first start is flat (every rater knows half of the time
+            and guesses evenly), the others are random; the best objective wins, the earlier of
+            two that differ by no more than `tolerance`. Labels that tie at the top from the flat
+            start stay tied: raters who answer alike are exchangeable, and only chance would
+            choose between them.
         max_iterations: rounds of one start, at most.
         tolerance: stop when a round gains less than this, in nats a vote.
         smoothing: pseudo-counts of `em`; None is .01 / n_categories, as in the authors' program.
@@ -138,6 +142,7 @@ def fit(
 
     rng = np.random.default_rng(seed)
     best: tuple[Floats, _Raters, list[float]] | None = None
+    flat = np.empty(0)
     for start in range(n_starts):
         raters = _start(coded.n_raters, n_categories, rng if start else None)
         believed, knowing, _ = _expect(cells, raters)
@@ -151,13 +156,14 @@ def fit(
                 progress(max_iterations - len(losses) + 1 if stop else 1)
             if stop:
                 break
-        if best is None or losses[-1] > best[2][-1]:
+        flat = believed if start == 0 else flat
+        if best is None or losses[-1] > best[2][-1] + max(tolerance, 0):
             best = believed, raters, losses
     assert best is not None
     believed, raters, losses = best
     names = coded.raters.rename("rater")
     return Mace(
-        coded.labels_table(believed),
+        coded.labels_table(_even(believed, flat)),
         pd.Series(raters.competence, names, name="competence"),
         pd.DataFrame(raters.strategy, names, list(coded.categories)),
         losses,
@@ -199,6 +205,14 @@ def _cells(coded: CodedVotes, *, gold: bool) -> _Cells:
         log_candidates(coded, uniform, gold=gold),
         coded.n_utterances,
     )
+
+
+def _even(believed: Floats, flat: Floats) -> Floats:
+    """The posterior, its mass shared evenly among labels that tie at the top of `flat`."""
+    tied = flat >= flat.max(axis=1, keepdims=True) * (1 - _TIE)
+    n_tied = tied.sum(axis=1, keepdims=True)
+    shared = np.where(tied, believed, 0).sum(axis=1, keepdims=True) / n_tied
+    return np.where(tied & (n_tied > 1), shared, believed)
 
 
 def _start(n_raters: int, n_categories: int, rng: np.random.Generator | None) -> _Raters:

@@ -6,16 +6,25 @@ estimated by EM from the vote shares, not by their spectral start).
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from affekt.scheme import Categories
 from affekt.votes import em
-from affekt.votes.coded import Duplicates, code
+from affekt.votes.coded import CodedVotes, Duplicates, code
 from affekt.votes.em import Floats, Options, Prior
 
 LEAST = 1e-10  # nobody is quite sure to be right or to be wrong
+
+
+@dataclass(frozen=True, eq=False)
+class OneCoin:
+    """What the one-coin model learnt."""
+
+    labels: pd.DataFrame  # (n_utterances, n_categories) posterior of the truth
+    losses: list[float]  # evidence lower bound a vote after each iteration, in nats
 
 
 def one_coin(
@@ -57,13 +66,39 @@ def one_coin(
     >>> one_coin(votes, two).loc["b"].round(3).tolist()
     [0.0, 1.0]
     """
-    coded = code(votes, categories, duplicates=duplicates)
+    return fit(
+        code(votes, categories, duplicates=duplicates),
+        max_iterations=max_iterations,
+        tolerance=tolerance,
+        gold=gold,
+        prior=prior,
+        smoothing=smoothing,
+        progress=progress,
+    ).labels
+
+
+def fit(
+    coded: CodedVotes,
+    *,
+    max_iterations: int = 100,
+    tolerance: float = 1e-5,
+    gold: bool = False,
+    prior: Prior = "estimated",
+    smoothing: float = 0.0,
+    progress: Callable[[int], None] | None = None,
+) -> OneCoin:
+    """Fit the one-coin model to coded votes; options as in `one_coin`.
+
+    Raises:
+        TableError: a prior that is no distribution over the categories.
+    """
     options = Options(max_iterations, tolerance, gold, prior, smoothing)
 
     def maximise(counts: Floats) -> Floats:
         return _log_cells(counts, smoothing)
 
-    return coded.labels_table(em.estimate(coded, maximise, options, progress).posterior)
+    found = em.estimate(coded, maximise, options, progress)
+    return OneCoin(coded.labels_table(found.posterior), found.losses)
 
 
 def _log_cells(counts: Floats, smoothing: float) -> Floats:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from affekt.exceptions import TableError
@@ -47,7 +48,7 @@ def read_votes(
     Raises:
         TableError: the file is missing, empty, cut, not UTF-8, or divided otherwise; a column is
             not there; a line has more or fewer cells than the first; an utterance or label is
-            empty, a label or right answer is outside `categories`.
+            empty, a label is outside `categories`, an utterance has two different right answers.
     """
     path = Path(path)
     ending = path.suffix.lower()
@@ -74,9 +75,23 @@ def read_votes(
     votes = votes[kept]
     if ending in SEPARATORS:
         _check(votes, categories, path)
-        return votes
-    with_text = _named(lambda: check_votes(votes, categories), path, votes.index)
-    return with_text.set_axis(votes.index)
+    else:
+        with_text = _named(lambda: check_votes(votes, categories), path, votes.index)
+        votes = with_text.set_axis(votes.index)
+    _refuse_contradiction(votes, path)
+    return votes
+
+
+def unended(path: str | Path) -> int | None:
+    """Number of the last line of a text file where it does not end, so that it may be cut."""
+    with Path(path).open("rb") as file:
+        if file.seek(0, 2) == 0:
+            return None
+        file.seek(-1, 2)
+        if file.read(1) in b"\r\n":
+            return None
+        file.seek(0)
+        return sum(1 for _ in file)
 
 
 def occurring(votes: pd.DataFrame) -> Categories:
@@ -90,6 +105,37 @@ def occurring(votes: pd.DataFrame) -> Categories:
     if not found:
         raise TableError("there are no votes, so no label occurs")
     return Categories("occurring", tuple(sorted(found)))
+
+
+def spellings(categories: Categories) -> list[list[str]]:
+    """Labels that differ by nothing but capitals and blanks, probably one label written twice.
+
+    >>> spellings(Categories("typed", ("Anger", "anger ", "fear")))
+    [['Anger', 'anger ']]
+    """
+    alike: dict[str, list[str]] = {}
+    for label in categories:
+        alike.setdefault("".join(label.split()).casefold(), []).append(label)
+    return [labels for labels in alike.values() if len(labels) > 1]
+
+
+def lonely(votes: pd.DataFrame) -> tuple[list[str], int]:
+    """Raters who share no utterance with another, and on how many utterances they voted.
+
+    >>> said = {"utterance": ["a", "a", "b"], "rater": ["x", "y", "z"], "label": ["fear"] * 3}
+    >>> lonely(pd.DataFrame(said))
+    (['z'], 1)
+    """
+    utterance, utterances = text_codes(votes["utterance"])
+    rater, raters = text_codes(votes["rater"])
+    known = rater >= 0
+    lowest, highest = np.full(len(utterances), len(raters)), np.full(len(utterances), -1)
+    np.minimum.at(lowest, utterance, rater)
+    np.maximum.at(highest, utterance, rater)
+    shared = lowest != highest  # -1: a vote of nobody known, which is another's
+    met = np.bincount(rater[known], shared[utterance[known]], len(raters)) > 0
+    alone = known & ~np.append(met, True)[rater]
+    return raters[~met].tolist(), len(np.unique(utterance[alone]))
 
 
 def located(problem: str, path: str | Path, index: pd.Index) -> str:
@@ -113,11 +159,30 @@ def _named(check: Callable[[], pd.DataFrame], path: Path, index: pd.Index) -> pd
 
 
 def _check(votes: pd.DataFrame, categories: Categories | None, path: Path) -> None:
-    """What `check_votes` refuses, without its copies; then a right answer outside the scheme."""
+    """What `check_votes` refuses, without its copies."""
     broken = votes["utterance"].isna() | votes["label"].isna()
     strange = categories is not None and not text_codes(votes["label"])[1].isin([*categories]).all()
     if broken.any() or strange:
         _named(lambda: check_votes(votes, categories), path, votes.index)
+
+
+def _refuse_contradiction(votes: pd.DataFrame, path: Path) -> None:
+    """Refuse a second right answer of an utterance that differs from its first."""
+    if "gold" not in votes:
+        return
+    answers, texts = text_codes(votes["gold"])
+    told = pd.Series(np.flatnonzero((answers >= 0) & (np.append(texts, "")[answers] != "")))
+    utterances, names = text_codes(votes["utterance"].iloc[told])
+    first = told.groupby(utterances).transform("first")
+    other = (answers[told] != answers[first]).nonzero()[0]
+    if len(other):
+        row, before = told[other[0]], first[other[0]]
+        raise TableError(
+            f"{path}, {votes.index.name} {votes.index[row]}: utterance "
+            f"{str(names[utterances[other[0]]])!r} has two different gold answers: "
+            f"{str(texts[answers[row]])!r} here, {str(texts[answers[before]])!r} in "
+            f"{votes.index.name} {votes.index[before]}"
+        )
 
 
 def _ours(names: Sequence[str], given: Mapping[str, str], path: Path) -> dict[str, str]:

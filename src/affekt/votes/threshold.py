@@ -6,14 +6,16 @@ import pandas as pd
 from affekt.exceptions import TableError
 from affekt.tables import TEXT, check_labels
 
+TIE = 1e-12  # shares that differ by this part differ by rounding alone
+
 
 def threshold(labels: pd.DataFrame, at: float = 0.9) -> pd.Series:
     """The category whose probability is at least `at`, or missing where none is.
 
     Args:
         labels: a labels table.
-        at: least probability of a decision, in (0, 1]. Where two categories share the top
-            exactly, which takes `at` <= 0.5, the utterance stays undecided.
+        at: least probability of a decision, in (0, 1]. Where two categories share the top, but
+            for rounding, which takes `at` <= 0.5, the utterance stays undecided.
 
     Returns:
         Series `label` over the utterances of `labels`, missing where undecided.
@@ -29,7 +31,7 @@ def threshold(labels: pd.DataFrame, at: float = 0.9) -> pd.Series:
     values = table.to_numpy()
     _check_level(at)
     top = values.max(axis=1, initial=0)
-    decided = (top >= at) & ((values == top[:, None]).sum(axis=1) == 1)
+    decided = (top >= at) & ((values >= top[:, None] * (1 - TIE)).sum(axis=1) == 1)
     names = np.array([*table.columns, np.nan], dtype=object)
     winner = values.argmax(axis=1) if len(values) else np.zeros(0, dtype=int)
     hard = names[np.where(decided, winner, len(names) - 1)]

@@ -22,6 +22,7 @@ from affekt.corpora.dusha.raw import (
     Raw,
     read,
 )
+from affekt.corpora.dusha.summary import notes
 from affekt.corpora.tree import CheckReport
 from affekt.corpus import Corpus
 
@@ -60,7 +61,8 @@ def load(
     Returns:
         The corpus. Further columns: `domain` (crowd, podcast) and `intended`, the emotion the
         actor was asked for. Where there is no recording the row is `excluded`: the release has
-        none of the podcasts. `gold` in the votes is a control task's right answer.
+        none of the podcasts. `gold` in the votes is a control task's right answer. What is not
+        as in the release (`summary.notes`) stands in the card as `notes`.
 
     Raises:
         CorpusError: nothing to load, or a file that does not read as the release's.
@@ -101,7 +103,7 @@ def votes(raw: Raw) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "utterance": raw.utterances.take(raw.utterance),
-            "rater": raw.raters.array.take(raw.rater, allow_fill=True),
+            "rater": raw.raters.take(raw.rater),
             "label": nouns.take(raw.label),
             "gold": nouns.array.take(np.maximum(raw.gold, -1), allow_fill=True),
         }
@@ -118,7 +120,7 @@ def check(root: str | Path) -> CheckReport:
     raw = read(root)
     here = {subset: dict(_recordings(path.parent)) for subset, path in raw.files.items()}
     missing: list[str] = []
-    problems = [f"{subset} is not there" for subset in SUBSETS if subset not in raw.files]
+    problems = [str(note) for note in notes(raw)]
     for subset, table in raw.recordings.groupby("subset", sort=False):
         name = SUBSETS[int(str(subset))]
         absent = table["utterance"][~_stems(table["audio_path"]).isin(list(here[name]))]
@@ -134,8 +136,6 @@ def check(root: str | Path) -> CheckReport:
         for stem, file in files.items()
         if stem not in named
     ]
-    strange = int((raw.gold == UNKNOWN_GOLD).sum())
-    problems += [f"{strange} annotations have a golden_emo of unknown meaning"] if strange else []
     twice = int(raw.recordings["utterance"].duplicated().sum())
     problems += [f"{twice} recordings are in more than one subset"] if twice else []
     found = sum(len(files) for files in here.values()) - len(extra)
@@ -196,5 +196,7 @@ def _recordings(folder: Path) -> Iterator[tuple[str, str]]:
 
 def _card(raw: Raw) -> dict[str, Any]:
     card: dict[str, Any] = {**CARD, "subsets": list(raw.files)}
+    if told := [str(note) for note in notes(raw)]:
+        card["notes"] = told
     strange = int((raw.gold == UNKNOWN_GOLD).sum())
     return card | ({"n_unknown_gold": strange} if strange else {})

@@ -1,27 +1,37 @@
 """From Dusha's raw annotations to the manifests that its models were trained on (spec 1.2).
 
 The layout is the release's; the decisions are its script's with `compat="dusha"`, and without it
-these are better: control tasks never reach an experiment manifest (the script drops them when it
-reads .tsv and keeps them when it reads .jsonl), an exact tie stays undecided instead of going to
-the label that happened to appear last, and a recording in a training and a test subset is a test
-one.
+these are better: control tasks reach no training manifest (the script drops them when it reads .tsv
+and keeps them when it reads .jsonl), an exact tie stays undecided instead of going to the label
+that happened to appear last, a recording in a training and a test subset is a test one, and
+experiment manifests hold the posterior too.
 """
 
-import json
 import os
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from affekt.atomic import replacing
-from affekt.corpora.dusha.corpus import each_once
+from affekt.corpora.dusha.corpus import each_once, votes
+from affekt.corpora.dusha.files import (
+    AGGREGATED,
+    EXPERIMENT,
+    PROBS,
+    WORDS,
+    lines_of,
+    read_manifest,
+    read_meta,
+    write,
+)
 from affekt.corpora.dusha.raw import (
     DUSHA_5,
-    EMOTIONS,
+    ENDINGS,
     NO_GOLD,
     SUBSETS,
     Progress,
@@ -29,20 +39,16 @@ from affekt.corpora.dusha.raw import (
     is_empty,
     read,
 )
-from affekt.corpora.dusha.summary import summary
+from affekt.corpora.dusha.summary import Note, notes, summary
 from affekt.exceptions import CorpusError, TableError
 from affekt.scheme import DUSHA_4
+from affekt.tables import read_table
+from affekt.votes import AGGREGATORS
 from affekt.votes.dawid_skene import fit
 from affekt.votes.threshold import threshold as harden
 
-WORDS = tuple(EMOTIONS)
-"""The release's words in the order of DUSHA_5; those of DUSHA_4 have the label ids 0 to 3."""
+__all__ = ["AGGREGATED", "EXPERIMENT", "WORDS", "process", "read_manifest", "read_meta"]
 
-AGGREGATED = (
-    *("hash_id", "audio_path", "duration", "emotion", "golden_emo"),
-    *("speaker_text", "speaker_emo", "source_id"),
-)
-EXPERIMENT = ("id", "tensor", "wav_length", "label", "emotion")
 SPLITS = ("train", "test")
 DOMAINS = ("podcast", "crowd")
 """In the order in which the combined manifests have them."""
@@ -56,12 +62,15 @@ def process(
     out: str | Path,
     *,
     threshold: float = 0.9,
+    method: str = "dawid-skene",
     compat: Literal["dusha"] | None = None,
     per_split: bool = False,
+    drop_honeypots: bool | None = None,
+    exclude: Sequence[str] | str | Path | None = None,
     ending: str | None = None,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Read the raw annotations, aggregate them with Dawid-Skene, write all manifests.
+    """Read the raw annotations, aggregate them, write all manifests.
 
     ```
     OUT/meta.tsv                                 posterior of every recording
@@ -70,51 +79,133 @@ def process(
        train/{crowd_train,podcast_train,train}.jsonl   test/…     what experiments read
     ```
 
+    Manifests that an earlier run left in the folder and this one has not written are removed.
+
     Args:
         root: the folder of the four subsets, or one above it.
         out: where to write; `root` gives the release's own relative paths.
         threshold: least posterior probability (`>=`) of a decided recording.
+        method: how votes become labels: a name in `affekt.votes.AGGREGATORS`, with its defaults
+            and all votes of a rater on a recording. Of the others than Dawid-Skene only
+            weighted-majority sees the right answers of control tasks.
         compat: "dusha" takes the released script's decisions.
         per_split: aggregate training and test votes apart, so that test labels do not rest on
             what annotators did in the training part. The release aggregates all jointly.
+        drop_honeypots: leave control tasks (honeypots) out of the experiment manifests: True in
+            train/ and test/, False in neither. None takes the words of spec 1.2.1, "default true
+            for training manifests": out of train/, but in test/, where they are recordings like
+            any other; `golden_emo` of the aggregated manifests names them. With `compat` None is
+            the script, which drops those of both whose golden_emo is text.
+        exclude: raters whose votes do not count: their ids, or a file with an id a line (.txt) or
+            a table with a column `rater`. A recording that has no other votes is undecided.
         ending: .jsonl or .tsv, read and written; None takes .jsonl where both are there.
         progress: draws bars.
 
     Returns:
         Counts and hours beside those that the papers print, and their difference; index `source`,
-        `domain`, `what`, columns `found`, `printed`, `difference`.
+        `domain`, `what`, columns `found`, `printed`, `difference`. Rows of source "note" say what
+        is not as in the release: a missing subset, no or unknown golden_emo.
 
     Raises:
-        CorpusError: nothing to read, a broken line, an unknown `compat`; with `compat` a subset
-            that is not there, as all are aggregated jointly.
-        TableError: `threshold` is not in (0, 1].
+        CorpusError: nothing to read, a broken line, an unknown `compat`; with `compat` another
+            method, or a subset that is not there, as all are aggregated jointly.
+        TableError: `threshold` is not in (0, 1], no such method, no vote is left.
     """
-    if compat not in (None, "dusha"):
-        raise CorpusError(f"compat {compat!r}: there is 'dusha' alone")
-    if not 0 < threshold <= 1:
-        raise TableError(f"threshold {threshold} is not in (0, 1]")
-    root, out = Path(root), Path(out)
+    _check(threshold, method, compat)
+    root, out, left_out = Path(root), Path(out), _names(exclude)
     raw = read(root, ending=ending, progress=progress)
     absent = [subset for subset in SUBSETS if subset not in raw.files]
     if compat and absent:
         raise CorpusError(f"{root}: compat='dusha' needs all subsets, {', '.join(absent)} is gone")
-    posteriors = _posteriors(raw, per_split, progress)
+    counted = ~raw.raters.isin(left_out)[raw.rater]
+    posteriors = _posteriors(raw, counted, method, per_split, progress)
     kept = _decided(raw, posteriors, threshold, compat)
-    folder = out / f"processed_dataset_{round(threshold * 100):03d}"
+    kept["control"] = _control(raw, kept, released=compat is not None and drop_honeypots is None)
+    usual = SPLITS if compat else ("train",)
+    dropped = usual if drop_honeypots is None else SPLITS if drop_honeypots else ()
+    used = kept["emotion"].between(0, len(DUSHA_4) - 1)
+    kept["used"] = used & ~(kept["control"] & kept["split"].isin(dropped))
     _write_meta(posteriors, out / "meta.tsv")
-    used = _write_manifests(raw, kept, root, folder, progress)
-    return summary(raw, kept, used)
+    probs = None if compat else posteriors
+    _write_manifests(raw, kept, probs, root, out / _folder(threshold), progress)
+    told = [*notes(raw), *_about_raters(raw, left_out, counted)]
+    return summary(raw, kept, kept[kept["used"]], told)
 
 
-def _posteriors(raw: Raw, per_split: bool, progress: Progress | None) -> dict[str, pd.DataFrame]:
+def _check(threshold: float, method: str, compat: str | None) -> None:
+    if compat not in (None, "dusha"):
+        raise CorpusError(f"compat {compat!r}: there is 'dusha' alone")
+    if not 0 < threshold <= 1:
+        raise TableError(f"threshold {threshold} is not in (0, 1]")
+    if method not in AGGREGATORS:
+        raise TableError(f"no method {method!r}: there are {', '.join(AGGREGATORS)}")
+    if compat and method != "dawid-skene":
+        raise CorpusError(f"compat='dusha' is Dawid-Skene, not {method}")
+
+
+def _names(exclude: Sequence[str] | str | Path | None) -> list[str]:
+    """The ids of raters to leave out; a word is a file."""
+    if not isinstance(exclude, (str, Path)):
+        return [str(name) for name in exclude] if exclude is not None else []
+    path = Path(exclude)
+    if path.suffix.lower() == ".txt":
+        try:
+            lines = path.read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as problem:
+            raise TableError(f"{path}: cannot be read as text ({problem})") from problem
+        return [line.strip() for line in lines if line.strip()]
+    table = read_table(path)
+    if "rater" not in table.columns:
+        raise TableError(f"{path}: no column rater, whose votes are to be left out")
+    return [str(name) for name in table["rater"].dropna()]
+
+
+def _about_raters(raw: Raw, left_out: list[str], counted: NDArray[np.bool_]) -> list[Note]:
+    """How many votes were left out, and how many of the raters named have none."""
+    if not left_out:
+        return []
+    strangers = len(set(left_out) - set(raw.raters))
+    lost = Note("all", "annotations of excluded raters left out", int((~counted).sum()))
+    return [lost, *([Note("all", "excluded raters are unknown", strangers)] if strangers else [])]
+
+
+def _folder(threshold: float) -> str:
+    """`processed_dataset_` and the percents, of which three digits are before the point.
+
+    >>> _folder(0.9), _folder(0.905), _folder(1.0), _folder(0.58)[-3:]
+    ('processed_dataset_090', 'processed_dataset_0905', 'processed_dataset_100', '058')
+    """
+    percents = f"{Decimal(f'{threshold:.12g}') * 100:f}"
+    whole, _, rest = percents.partition(".")
+    return f"processed_dataset_{whole:0>3}{rest.rstrip('0')}"
+
+
+def _posteriors(
+    raw: Raw,
+    counted: NDArray[np.bool_],
+    method: str,
+    per_split: bool,
+    progress: Progress | None,
+) -> dict[str, pd.DataFrame]:
     """Split -> labels table; the same one for both where they are aggregated jointly."""
     parts = {split: [s for s in raw.files if s.endswith(split)] for split in SPLITS}
     groups = [parts[split] for split in SPLITS if parts[split]] if per_split else [list(raw.files)]
-    more = progress("aggregating", MAX_ITERATIONS * len(groups)) if progress else None
-    tables = [
-        fit(raw.coded(group), max_iterations=MAX_ITERATIONS, progress=more).labels
-        for group in groups
-    ]
+    chosen = [raw.of(group) & counted for group in groups]
+    for group, mine in zip(groups, chosen, strict=True):
+        if not mine.any():
+            raise TableError(f"{', '.join(group)}: every rater is excluded, no vote is left")
+    if method == "dawid-skene":
+        more = progress("aggregating", MAX_ITERATIONS * len(groups)) if progress else None
+        tables = [
+            fit(raw.coded(mine), max_iterations=MAX_ITERATIONS, progress=more).labels
+            for mine in chosen
+        ]
+    else:
+        table = votes(raw)
+        gold = np.array([*DUSHA_5, None], dtype=object)[np.maximum(_gold(raw), NO_GOLD)]
+        table["gold"] = gold[raw.utterance]
+        table = table if method == "weighted-majority" else table.drop(columns="gold")
+        tables = [AGGREGATORS[method](table[mine], DUSHA_5, duplicates="keep") for mine in chosen]
     table_of = {subset: table for group, table in zip(groups, tables, strict=True)
                 for subset in group}  # fmt: skip
     return {split: table_of[subsets[0]] for split, subsets in parts.items() if subsets}
@@ -126,7 +217,7 @@ def _decided(
     threshold: float,
     compat: str | None,
 ) -> pd.DataFrame:
-    """Recordings with `emotion` (position in DUSHA_5, -1 undecided), `golden_emo`, `control`."""
+    """Recordings with `emotion` (position in DUSHA_5, -1 undecided) and `golden_emo`."""
     table = raw.recordings.copy() if compat else each_once(raw)
     names = [SUBSETS[subset] for subset in table["subset"]]
     table["domain"] = [name.split("_")[0] for name in names]
@@ -137,16 +228,21 @@ def _decided(
         mine = table["split"] == split
         rows = labels.index.get_indexer(pd.Index(table.loc[mine, "hash_id"]))
         chosen = _last_of_ties(labels, threshold, raw) if compat else _hard(labels, threshold)
-        table.loc[mine, "emotion"] = chosen[rows]
+        table.loc[mine, "emotion"] = np.where(rows >= 0, chosen[rows], UNDECIDED)
     if compat:
-        golden = table["golden_emo"]
-        table["control"] = [isinstance(value, str) and value != "" for value in golden]
-        table["golden_emo"] = [None if is_empty(value) else value for value in golden]
+        table["golden_emo"] = table["golden_emo"].where(~table["golden_emo"].map(is_empty), None)
     else:
-        gold = _gold(raw)[table["utterance"]]
-        table["control"] = gold != NO_GOLD
-        table["golden_emo"] = np.array([*WORDS, "unknown", None], dtype=object)[gold]
+        words = np.array([*WORDS, "unknown", None], dtype=object)
+        table["golden_emo"] = words[_gold(raw)[table["utterance"]]]
     return table
+
+
+def _control(raw: Raw, kept: pd.DataFrame, *, released: bool) -> NDArray[np.bool_]:
+    """Which recordings are control tasks; as released: whose first golden_emo is text."""
+    said = raw.recordings["golden_emo"]
+    if released:
+        return np.array([isinstance(value, str) and value != "" for value in said], dtype=bool)
+    return np.asarray(_gold(raw)[kept["utterance"]] != NO_GOLD)
 
 
 def _hard(labels: pd.DataFrame, threshold: float) -> NDArray[np.int64]:
@@ -178,15 +274,21 @@ def _write_meta(posteriors: dict[str, pd.DataFrame], path: Path) -> None:
 
 
 def _write_manifests(
-    raw: Raw, kept: pd.DataFrame, root: Path, folder: Path, progress: Progress | None
-) -> pd.DataFrame:
-    """Write all manifests; the rows of the experiment manifests come back."""
+    raw: Raw,
+    kept: pd.DataFrame,
+    probs: dict[str, pd.DataFrame] | None,
+    root: Path,
+    folder: Path,
+    progress: Progress | None,
+) -> None:
+    """Write all manifests, with `probs` unless they are None; what else is there goes."""
     decided = kept[kept["emotion"] != UNDECIDED]
-    used = decided[(decided["emotion"] < len(DUSHA_4)) & ~decided["control"]]
-    more = progress("writing", len(decided) + len(used)) if progress else _ignore
+    more = progress("writing", len(decided) + int(kept["used"].sum())) if progress else _ignore
     features = Path(os.path.relpath(root / "features", folder / "train")).as_posix()
     # JSON lines hold any text; what was between tabs can lie there again
     ending = ".tsv" if {path.suffix for path in raw.files.values()} == {".tsv"} else ".jsonl"
+    names = EXPERIMENT if probs is None else (*EXPERIMENT, PROBS)
+    written = set()
     for split in SPLITS:
         combined: list[str] = []
         for subset in [f"{domain}_{split}" for domain in DOMAINS]:
@@ -194,16 +296,32 @@ def _write_manifests(
                 continue
             at = os.path.relpath(raw.files[subset].parent, folder / "aggregated_dataset")
             mine = decided[decided["subset"] == SUBSETS.index(subset)]
-            path = folder / "aggregated_dataset" / f"{subset}{ending}"
-            _write(path, AGGREGATED, _lines(_aggregated(mine, Path(at).as_posix()), ending))
-            own = used[used["subset"] == SUBSETS.index(subset)]
-            lines = list(_lines(_experiment(own, features), ending))
-            _write(folder / split / f"{subset}{ending}", EXPERIMENT, lines)
+            aggregated = folder / "aggregated_dataset" / f"{subset}{ending}"
+            write(aggregated, AGGREGATED, lines_of(_aggregated(mine, Path(at).as_posix()), ending))
+            own = mine[mine["used"]]
+            soft = None if probs is None else probs[split]
+            lines = list(lines_of(_experiment(own, features, soft), ending))
+            single = folder / split / f"{subset}{ending}"
+            write(single, names, lines)
             combined += lines
+            written |= {aggregated, single}
             more(len(mine) + len(own))
         if combined:
-            _write(folder / split / f"{split}{ending}", EXPERIMENT, combined)
-    return used
+            both = folder / split / f"{split}{ending}"
+            write(both, names, combined)
+            written.add(both)
+    for path in set(_possible(folder)) - written:
+        path.unlink(missing_ok=True)
+
+
+def _possible(folder: Path) -> Iterator[Path]:
+    """Every manifest that a run can write."""
+    for split in SPLITS:
+        for subset in [f"{domain}_{split}" for domain in DOMAINS]:
+            for ending in ENDINGS:
+                yield folder / "aggregated_dataset" / f"{subset}{ending}"
+                yield folder / split / f"{subset}{ending}"
+                yield folder / split / f"{split}{ending}"
 
 
 def _aggregated(rows: pd.DataFrame, prefix: str) -> pd.DataFrame:
@@ -212,8 +330,9 @@ def _aggregated(rows: pd.DataFrame, prefix: str) -> pd.DataFrame:
     return rows.assign(audio_path=paths, emotion=words)[list(AGGREGATED)]
 
 
-def _experiment(rows: pd.DataFrame, features: str) -> pd.DataFrame:
-    return pd.DataFrame(
+def _experiment(rows: pd.DataFrame, features: str, probs: pd.DataFrame | None) -> pd.DataFrame:
+    """The records; `probs` are all five answers' probabilities, rounded to a millionth."""
+    table = pd.DataFrame(
         {
             "id": rows["hash_id"],
             "tensor": f"{features}/" + rows["hash_id"] + ".npy",
@@ -222,69 +341,11 @@ def _experiment(rows: pd.DataFrame, features: str) -> pd.DataFrame:
             "emotion": np.array(WORDS, dtype=object)[rows["emotion"]],
         }
     )
-
-
-def _lines(rows: pd.DataFrame, ending: str) -> Iterator[str]:
-    """Rows as JSON objects (missing is null) or between tabs (missing is empty)."""
-    filled = rows.astype(object).where(rows.notna(), None)
-    records = zip(*(filled[name].tolist() for name in filled), strict=True)
-    names = list(rows.columns)
-    if ending == ".jsonl":
-        encode = json.JSONEncoder(ensure_ascii=False).encode
-        return (encode(dict(zip(names, record, strict=True))) for record in records)
-    return ("\t".join("" if cell is None else str(cell) for cell in row) for row in records)
-
-
-def _write(path: Path, names: Sequence[str], lines: Iterator[str] | list[str]) -> None:
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
-        if path.suffix == ".tsv":
-            file.write("\t".join(names) + "\n")
-        file.writelines(f"{line}\n" for line in lines)
-
-
-def read_manifest(path: str | Path) -> pd.DataFrame:
-    """Read an aggregated or experiment manifest, this module's or the release's.
-
-    The release's .tsv files are read too, whose headers call audio_path `wav_path` and name four
-    of the experiment manifests' five fields (spec 1.2.1).
-
-    Returns:
-        Columns AGGREGATED or EXPERIMENT; numbers where there are numbers.
-
-    Raises:
-        CorpusError: another ending, a broken line, or neither kind of manifest.
-    """
-    path = Path(path)
-    if path.suffix not in (".jsonl", ".tsv"):
-        raise CorpusError(f"{path}: a manifest of Dusha ends in .jsonl or .tsv")
-    lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    if path.suffix == ".jsonl":
-        rows = [_object(line, path, number) for number, line in enumerate(lines, start=1) if line]
-        table = pd.DataFrame(rows).rename(columns={"wav_path": "audio_path"})
-    else:
-        header, *cells = [line.split("\t") for line in lines]
-        names = AGGREGATED if "hash_id" in header else EXPERIMENT
-        for number, row in enumerate(cells, start=2):
-            if len(row) != len(names):
-                raise CorpusError(f"{path}, line {number}: {len(row)} fields, not {len(names)}")
-        table = pd.DataFrame(cells, columns=list(names)).replace("", None)
-    for names in (AGGREGATED, EXPERIMENT):
-        if set(names) <= set(table.columns):
-            table = table[list(names)].copy()
-            for name in {"duration", "wav_length", "label"} & set(names):
-                table[name] = pd.to_numeric(table[name], errors="coerce")
-            return table
-    raise CorpusError(f"{path}: fields {', '.join(map(str, table))} are no manifest of Dusha")
-
-
-def _object(line: str, path: Path, number: int) -> dict[str, Any]:
-    try:
-        record = json.loads(line)
-    except ValueError as problem:
-        raise CorpusError(f"{path}, line {number}: not a JSON object ({problem})") from problem
-    if not isinstance(record, dict):
-        raise CorpusError(f"{path}, line {number}: not a JSON object")
-    return record
+    if probs is not None:
+        soft = probs.loc[rows["hash_id"]].to_numpy().round(6).tolist()
+        maps = [dict(zip(WORDS, row, strict=True)) for row in soft]
+        table[PROBS] = pd.Series(maps, table.index, dtype=object)
+    return table
 
 
 def _ignore(count: int) -> None:

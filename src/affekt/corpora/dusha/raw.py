@@ -9,6 +9,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ class Raw:
     Attributes:
         subset: position in SUBSETS.
         utterance: position in `utterances`.
-        rater: position in `raters`, -1 where the annotator is not named.
+        rater: position in `raters`.
         label: position in DUSHA_5.
         gold: position in DUSHA_5 of a control task's right answer; -1 none, -2 an unknown code.
         utterances: hash ids in order of first appearance.
@@ -88,21 +89,16 @@ class Raw:
     recordings: pd.DataFrame
     files: dict[str, Path]
 
-    def coded(self, subsets: Sequence[str] = SUBSETS) -> CodedVotes:
-        """The annotations of these subsets as every aggregator takes them; no gold answers.
+    def of(self, subsets: Sequence[str]) -> NDArray[np.bool_]:
+        """Which annotations are of these subsets."""
+        return np.isin(self.subset, [SUBSETS.index(subset) for subset in subsets])
 
-        Raises:
-            CorpusError: an annotator is not named.
-        """
-        chosen = np.isin(self.subset, [SUBSETS.index(subset) for subset in subsets])
-        rater = self.rater[chosen]
-        if (rater < 0).any():
-            row = self.utterance[chosen][(rater < 0).argmax()]
-            raise CorpusError(f"an annotation of {self.utterances[row]!r} has no annotator_id")
+    def coded(self, chosen: NDArray[np.bool_]) -> CodedVotes:
+        """The chosen annotations as Dawid-Skene takes them; no gold answers."""
         utterance, rows = pd.factorize(self.utterance[chosen])
         return CodedVotes(
             utterance=utterance.astype(np.int32),
-            rater=rater,
+            rater=self.rater[chosen],
             label=self.label[chosen],
             utterances=self.utterances.take(rows).rename("utterance"),
             raters=self.raters,
@@ -146,7 +142,8 @@ def read(root: str | Path, *, ending: str | None = None, progress: Progress | No
 
     Raises:
         CorpusError: nothing to read; a line that is no JSON object or has too many or too few
-            fields; an annotation without recording or with a label that is none of the five.
+            fields; an annotation without recording or annotator, or with a label that is none of
+            the five. Of a line the file and its number are named.
     """
     files = raw_files(root, ending)
     total = sum(path.stat().st_size for path in files.values())
@@ -166,15 +163,14 @@ def read(root: str | Path, *, ending: str | None = None, progress: Progress | No
     nouns = [EMOTIONS[str(found)] for found in words]
     columns = np.array([DUSHA_5.index(noun) for noun in nouns], dtype=np.int16)
     answers = np.array([gold_of(value) for value in golden], dtype=np.int16)
-    raters, names = _named(people)
     return Raw(
         subset=subset_of,
         utterance=utterance,
-        rater=raters[rater],
+        rater=rater,
         label=columns[word],
         gold=answers[gold],
         utterances=pd.Index([_word(value) for value in ids], dtype="str", name="utterance"),
-        raters=names,
+        raters=pd.Index([_word(value) for value in people], dtype="str", name="rater"),
         appearance=tuple(nouns),
         recordings=pd.concat(recordings, ignore_index=True),
         files=files,
@@ -212,29 +208,58 @@ def _read_file(
     for columns in (_jsonl if path.suffix == ".jsonl" else _tsv)(path, more):
         n_known, n = len(own), len(columns["hash_id"])
         block = [
-            np.fromiter(map(book.__getitem__, columns[name]), np.int32, n)
+            _numbers(book, columns[name], (path, name, n_rows))
             for book, name in zip((own, *books), FIELDS[:4], strict=True)
         ]
         if not books[1].keys() <= EMOTIONS.keys():
             _refuse_strange(columns["annotator_emo"], n_rows, path)
         recording, row = np.unique(block[0], return_index=True)
         new = row[recording >= n_known].tolist()
-        firsts += zip(*([columns[name][i] for i in new] for name in _OF_RECORDING), strict=True)
+        firsts += zip(
+            [n_rows + i for i in new],
+            *([columns[name][i] for i in new] for name in _OF_RECORDING),
+            strict=True,
+        )
         blocks.append(block)
         n_rows += n
-    if any(map(is_empty, own)):
-        raise CorpusError(f"{path}: an annotation has no hash_id")
     if not n_rows:
         raise CorpusError(f"{path} is empty: copy it from the release again")
-    return [np.concatenate(column) for column in zip(*blocks, strict=True)], own, firsts
+    parts = [np.concatenate(column) for column in zip(*blocks, strict=True)]
+    for book, name, column in ((own, "hash_id", parts[0]), (books[0], "annotator_id", parts[1])):
+        empty = [number for value, number in book.items() if is_empty(value)]
+        if empty:
+            row_of = int(np.isin(column, empty).argmax())
+            raise CorpusError(f"{_place(path, row_of)}: the annotation has no {name}")
+    return parts, own, firsts
+
+
+def _numbers(book: Book, values: Sequence[Any], where: tuple[Path, str, int]) -> NDArray[np.int32]:
+    """The number of each value; `where` is the file, the field, and how many rows are above."""
+    try:
+        return np.fromiter(map(book.__getitem__, values), np.int32, len(values))
+    except TypeError as problem:
+        path, name, n_before = where
+        row = next(i for i, value in enumerate(values) if isinstance(value, (list, dict)))
+        raise CorpusError(
+            f"{_place(path, n_before + row)}: {name} {str(values[row])[:40]} is no word or number"
+        ) from problem
 
 
 def _refuse_strange(words: Sequence[Any], n_before: int, path: Path) -> None:
     row = next(i for i, word in enumerate(words) if word not in EMOTIONS)
-    known = ", ".join(EMOTIONS)
     raise CorpusError(
-        f"{path}, annotation {n_before + row + 1}: annotator_emo {words[row]!r} is none of {known}"
+        f"{_place(path, n_before + row)}: annotator_emo {words[row]!r} is none of "
+        f"{', '.join(EMOTIONS)}"
     )
+
+
+def _place(path: Path, row: int) -> str:
+    """File and line of an annotation, counted from 0; blank lines are no annotations."""
+    if path.suffix == ".tsv":
+        return f"{path}, line {row + 2}"
+    with path.open("rb") as file:
+        filled = (number for number, line in enumerate(file, start=1) if line.strip())
+        return f"{path}, line {next(islice(filled, row, None))}"
 
 
 def _recordings(
@@ -243,17 +268,24 @@ def _recordings(
     subset: str,
     path: Path,
 ) -> pd.DataFrame:
-    table = pd.DataFrame(firsts, columns=list(_OF_RECORDING), dtype=object)
+    table = pd.DataFrame(firsts, columns=["row", *_OF_RECORDING], dtype=object)
+    rows = table.pop("row").to_numpy(dtype=int)
     seconds = pd.to_numeric(table["duration"].replace("", None), errors="coerce").astype(float)
-    broken = seconds.isna() & ~table["duration"].map(is_empty)
+    broken = seconds.isna() & ~table["duration"].map(is_empty) | (seconds < 0) | np.isinf(seconds)
     if broken.any():
-        value = table["duration"][broken].iloc[0]
-        raise CorpusError(f"{path}: duration {value!r} of a recording is not a number of seconds")
+        row = int(broken.to_numpy().argmax())
+        raise CorpusError(
+            f"{_place(path, rows[row])}: duration {table['duration'].iloc[row]!r} of a recording "
+            "is not a number of seconds"
+        )
     table["duration"] = seconds
     for name in ("audio_path", "speaker_text", "speaker_emo", "source_id"):
         table[name] = pd.Series([_text(value) for value in table[name]], dtype="str")
     if table["audio_path"].isna().any():
-        raise CorpusError(f"{path}: an annotation has no audio_path (or wav_path)")
+        row = int(table["audio_path"].isna().to_numpy().argmax())
+        raise CorpusError(
+            f"{_place(path, rows[row])}: the annotation has no audio_path (or wav_path)"
+        )
     table.insert(0, "utterance", utterance)
     table.insert(0, "subset", np.int8(SUBSETS.index(subset)))
     return table
@@ -350,14 +382,6 @@ def _book() -> Book:
     book: Book = defaultdict()
     book.default_factory = book.__len__
     return book
-
-
-def _named(people: Book) -> tuple[NDArray[np.int32], pd.Index]:
-    """The position of each annotator among those with a name, -1 for none; their names."""
-    named = np.array([not is_empty(value) for value in people])
-    place = np.where(named, np.cumsum(named) - 1, -1).astype(np.int32)
-    names = [_word(value) for value, known in zip(people, named, strict=True) if known]
-    return place, pd.Index(names, dtype="str", name="rater")
 
 
 def _text(value: Any) -> str | None:

@@ -3,9 +3,11 @@
 The release has 9,700 annotations fewer than the papers count, so nothing can agree exactly.
 """
 
+from typing import NamedTuple
+
 import pandas as pd
 
-from affekt.corpora.dusha.raw import DUSHA_5, SUBSETS, Raw
+from affekt.corpora.dusha.raw import DUSHA_5, NO_GOLD, SUBSETS, UNKNOWN_GOLD, Raw
 
 PRINTED: dict[tuple[str, str, str], float] = {
     ("raw", "all", "annotations"): 1_715_301,
@@ -45,7 +47,39 @@ PRINTED: dict[tuple[str, str, str], float] = {
 DOMAINS = ("crowd", "podcast", "all")
 
 
-def summary(raw: Raw, kept: pd.DataFrame, used: pd.DataFrame) -> pd.DataFrame:
+class Note(NamedTuple):
+    """What a reader of the numbers must know."""
+
+    part: str  # a subset, or all
+    what: str
+    n: int  # annotations or raters that it is about
+
+    def __str__(self) -> str:
+        """The note as one line.
+
+        >>> str(Note("crowd_test", "not there", 0)), str(Note("all", "odd", 2))
+        ('crowd_test: not there', 'all: odd (2)')
+        """
+        return f"{self.part}: {self.what}" + (f" ({self.n:,})" if self.n else "")
+
+
+def notes(raw: Raw) -> list[Note]:
+    """Subsets that are missing, control tasks that nobody can know, codes that nobody knows."""
+    found = [Note(subset, "is not there", 0) for subset in SUBSETS if subset not in raw.files]
+    for subset in raw.files:
+        gold = raw.gold[raw.of([subset])]
+        if (gold == NO_GOLD).all():
+            what = "no annotation has a golden_emo, so control tasks cannot be known"
+            found.append(Note(subset, what, len(gold)))
+    if strange := int((raw.gold == UNKNOWN_GOLD).sum()):
+        what = "annotations with a golden_emo of unknown meaning, taken for control tasks"
+        found.append(Note("all", what, strange))
+    return found
+
+
+def summary(
+    raw: Raw, kept: pd.DataFrame, used: pd.DataFrame, told: list[Note] | None = None
+) -> pd.DataFrame:
     """Counts and hours of each step, beside those printed; NaN where none is.
 
     Args:
@@ -53,6 +87,7 @@ def summary(raw: Raw, kept: pd.DataFrame, used: pd.DataFrame) -> pd.DataFrame:
         kept: a row a recording; `domain`, `split`, `duration` (s), `emotion` (position in
             DUSHA_5, -1 undecided), `control`.
         used: the rows of `kept` that the experiment manifests have.
+        told: notes; each is a row of source "note", at the end.
     """
     decided = kept[kept["emotion"] >= 0]
     found: dict[tuple[str, str, str], float] = {("raw", "all", "annotations"): len(raw.label)}
@@ -84,6 +119,7 @@ def summary(raw: Raw, kept: pd.DataFrame, used: pd.DataFrame) -> pd.DataFrame:
             }
             found |= {("experiments", domain, f"{split} {what}"): int(n)
                       for what, n in left_out.items()}  # fmt: skip
+    found |= {("note", note.part, note.what): note.n for note in told or []}
     return _beside(found)
 
 
