@@ -15,10 +15,10 @@ help: ## Say what can be made
 demo: $(VENV)/.demo-ready ## Install the core, then recognise the bundled example
 	$(BIN)/affekt demo
 
-test: lint ## Install everything, then lint, type-check and run the default tests
-	$(BIN)/python -m pytest
+test: lint ## Install everything, then lint, type-check and run all tests
+	$(BIN)/python -m pytest -m "slow or not slow"
 
-test-slow: $(VENV)/.dev-ready ## Run the tests the default suite leaves out
+test-slow: $(VENV)/.dev-ready ## Run the tests that plain pytest leaves out
 	$(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/.dev-ready ## Check style and types
