@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -143,3 +145,14 @@ def test_one_label_folder_is_a_label(tmp_path):
     assert corpus.labels["anger"].tolist() == [1, 1]
     with pytest.raises(CorpusError, match=r"no audio file as label/name\.wav"):
         CORPORA["folder"].load(tmp_path / "angry")
+
+
+def test_a_file_name_that_is_no_text_is_refused_in_one_line(tmp_path):
+    audio.write(tmp_path / "anger" / "a.wav", np.zeros(1_600, np.float32))
+    audio.write(tmp_path / "calm" / "b.wav", np.zeros(1_600, np.float32))
+    try:
+        (tmp_path / "calm" / "b.wav").rename(tmp_path / "calm" / os.fsdecode(b"lat\xe9in.wav"))
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names alone")
+    with pytest.raises(CorpusError, match=r"lat\\udce9in.wav: the name is not UTF-8, .*rename it"):
+        CORPORA["folder"].load(tmp_path)

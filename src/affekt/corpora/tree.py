@@ -15,6 +15,7 @@ import pandas as pd
 
 from affekt.audio import AUDIO_ENDINGS
 from affekt.corpus import Corpus
+from affekt.decode import name_of
 from affekt.exceptions import CorpusError
 from affekt.scheme import Categories
 from affekt.tables import one_hot
@@ -201,8 +202,12 @@ def assemble(
     Broken and absent files keep their row, with the reason in `excluded`; what the walk ignored is
     listed in the card as `ignored`. An utterance whose label is None has no row in the labels.
     `durations` reads the header of every file (about 0.2 ms each).
+
+    Raises:
+        CorpusError: a file's name is no text, which no table can hold.
     """
     root = Path(root)
+    _refuse_names_that_are_no_text(root, [str(row["file"]) for row in found.rows.values()])
     table = pd.DataFrame(list(found.rows.values())).set_index("utterance")
     labels = one_hot(table.pop("label").dropna(), scheme)
     if "excluded" not in table.columns:
@@ -221,6 +226,16 @@ def assemble(
         card={**card, "ignored": list(found.ignored)} if found.ignored else dict(card),
     )
     return corpus.with_durations() if durations else corpus
+
+
+def _refuse_names_that_are_no_text(root: Path, files: Iterable[str]) -> None:
+    for file in files:
+        try:
+            file.encode()
+        except UnicodeEncodeError:
+            raise CorpusError(
+                f"{name_of(root / file)}: the name is not UTF-8, so no table can hold it: rename it"
+            ) from None
 
 
 def compare(expected: Iterable[str], found: Walk, problems: Iterable[str] = ()) -> CheckReport:
