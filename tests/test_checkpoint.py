@@ -298,3 +298,9 @@ def test_half_precision_weights_are_taken(folder):
     model, _ = checkpoint.load(folder)
     torch.testing.assert_close(model.linear.weight, head().linear.weight, rtol=1e-3, atol=1e-3)
     assert model.linear.weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize("source", ["nosuch", "./no/such", "../no", "/no/such/folder", "a/b/c"])
+def test_an_upstream_that_is_neither_a_folder_nor_a_name_asks_no_network(source):
+    with pytest.raises(CheckpointError, match="no such folder; give a folder"):
+        checkpoint.load_whisper_encoder(source)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -116,6 +117,9 @@ def _filled(build: Callable[[], Module], weights: dict[str, Tensor], path: Path)
     return model
 
 
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")  # ORGANISATION/NAME
+
+
 def load_whisper_encoder(source: str | Path, n_layers: int | None = None) -> WhisperEncoder:
     """Load the first `n_layers` blocks of a Whisper encoder (None = all).
 
@@ -166,8 +170,8 @@ def _read_whisper_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor
 def _read_whisper_model(name: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Let transformers read a whole model, from a folder or from the hub."""
     remedy = "give a folder with config.json and encoder.safetensors or model.safetensors"
-    if name.startswith((".", "/", "~")) and not Path(name).is_dir():
-        raise CheckpointError(f"{name}: no such folder; {remedy}")
+    if not HUB_NAME.fullmatch(name) and not Path(name).is_dir():  # asks no network
+        raise CheckpointError(f"{name}: no such folder; {remedy}, or a name on the hub")
     try:
         from transformers import WhisperModel
     except ImportError:
