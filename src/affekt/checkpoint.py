@@ -44,8 +44,8 @@ def save(folder: str | Path, model: nn.Module, card: Mapping[str, Any]) -> None:
     with replacing(folder / "model.safetensors") as temporary:
         save_file(weights, temporary)
         digest = _sha256(temporary)
-    settings = asdict(model.config)  # type: ignore[call-overload]
-    CHECKPOINT.write_card(folder, {"model": names[0], "config": settings, **card}, digest)
+    config: Any = model.config
+    CHECKPOINT.write_card(folder, {"model": names[0], "config": asdict(config), **card}, digest)
 
 
 def load(folder: str | Path) -> tuple[nn.Module, dict[str, Any]]:

@@ -139,11 +139,12 @@ def _norm(graph: Graph, x: str, norm: nn.LayerNorm) -> str:
 
 
 def _convolution(graph: Graph, x: str, layer: nn.Conv1d) -> str:
+    assert layer.bias is not None
     y = graph.op(
         "Conv",
         x,
         _weight(graph, layer.weight, transpose=False),
-        _numpy(layer.bias),  # type: ignore[arg-type]
+        _numpy(layer.bias),
         kernel_shape=[3],
         pads=[1, 1],
         strides=list(layer.stride),

@@ -151,7 +151,7 @@ def aggregate(
       affekt aggregate crowd.tsv --method mace --column label=emo --out soft.csv
       affekt aggregate votes.csv --method majority --hard --out hard.csv
       affekt aggregate ~/data/dusha --compat dusha --out manifests
-    """  # noqa: D301 - click wants the backspace itself: keep these lines as they are
+    """
     if is_dusha(votes):
         asked = {"--labels": labels, "--column": column, "--hard": hard, "--gold": gold,
                  "--multi-label": multi_label, "--max-iterations": max_iterations,

@@ -78,7 +78,7 @@ def agreement(
       affekt agreement votes.csv
       affekt agreement votes.csv --out agreement
       affekt agreement mood.csv --labels bad,fair,good --level ordinal
-    """  # noqa: D301 - click wants the backspace itself: keep these lines as they are
+    """
     from affekt.tables import write_table
     from affekt.votes import agreement as measures
 

@@ -68,7 +68,7 @@ def audit(
       affekt audit emodb ~/data/EmoDB --split leave-one-speaker-out --audio
       affekt audit --corpus emovo=DATA/EMOVO --corpus csv=my.csv \\
         --split leave-one-corpus-out
-    """  # noqa: D301 - click wants the backspace itself: keep these lines as they are
+    """
     from affekt import splits
 
     whole = _joined(_corpora(name, root, corpus or []))

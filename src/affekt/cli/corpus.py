@@ -55,7 +55,7 @@ def check(
     Examples:
       affekt corpus check ravdess ~/data/RAVDESS
       affekt corpus check crema-d ~/data/CREMA-D --all
-    """  # noqa: D301 - click wants the backspace itself: keep these lines as they are
+    """
     from affekt.corpora import source
 
     report = source(name).check(root)
@@ -88,7 +88,7 @@ def labels(
     Examples:
       affekt corpus labels tess ~/data/TESS
       affekt corpus labels emodb ~/data/EmoDB --target ekman_7
-    """  # noqa: D301 - click wants the backspace itself: keep these lines as they are
+    """
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -156,7 +156,7 @@ def stats(
       affekt corpus stats dusha ~/data/dusha --method dawid-skene --at 0.9 --plot figures
       affekt corpus stats dusha ~/data/dusha --labels meta.tsv --at 0.9 --by domain,split
       affekt corpus stats affekt mine --by speaker --no-durations
-    """  # noqa: D301 - click wants the backspace itself: keep these lines as they are
+    """
     from affekt.corpora import source
     from affekt.report import stats as made_of
 
@@ -208,7 +208,7 @@ def export(
       affekt corpus export csv mine.csv --out mine --ending .parquet
       affekt corpus export emodb ~/data/EmoDB --target ekman_8 --out emodb
       affekt corpus check affekt emodb
-    """  # noqa: D301 - click wants the backspace itself: keep these lines as they are
+    """
     from affekt.corpora import source
     from affekt.harmonise import harmonise
 

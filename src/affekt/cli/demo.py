@@ -34,7 +34,7 @@ def demo(
     Examples:
       affekt demo
       affekt demo --out pictures
-    """  # noqa: D301 - click wants the backspace itself: keep these lines as they are
+    """
     from affekt import audio, recognizer, writers
 
     folder = files("affekt") / "example"

@@ -54,7 +54,7 @@ def evaluate(
       affekt corpus export emodb ~/data/EmoDB --target ekman_8 --out emodb
       affekt predict ~/data/EmoDB --format csv --out predictions.csv
       affekt evaluate emodb/labels.csv predictions.csv
-    """  # noqa: D301 - click wants the backspace itself: keep these lines as they are
+    """
     from affekt import report
 
     true, answered = _read(truth), _read(prediction)

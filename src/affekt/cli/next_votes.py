@@ -66,7 +66,7 @@ def next_votes(
     Examples:
       affekt next-votes votes.csv --n 500 --out next.csv
       affekt next-votes votes.tsv --n 100 --threshold 0.95 --out next.tsv
-    """  # noqa: D301 - click wants the backspace itself: keep these lines as they are
+    """
     from affekt import votes as room
     from affekt.cli.progress import bars
     from affekt.tables import write_table

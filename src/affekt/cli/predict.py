@@ -80,7 +80,7 @@ def predict(
       affekt predict interview.mp4 --timeline --plot interview.png
       affekt predict calls/ --labels anger,neutral --format csv --out calls.csv
       affekt predict talk.mp3 --format srt --out talk.srt
-    """  # noqa: D301 - click wants the backspace itself: keep these lines as they are
+    """
     from affekt import recognizer, writers
 
     timeline = timeline or plot is not None or format in writers.TIMELINE_FORMATS

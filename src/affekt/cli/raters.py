@@ -109,7 +109,7 @@ def raters(
       affekt raters votes.csv --min-control-accuracy 0.6 --keep kept.csv
       affekt raters votes.csv --min-votes 20 --min-agreement 0.3 --keep kept.tsv
       affekt raters ~/data/dusha --min-control-accuracy 0.6 --removed removed.csv
-    """  # noqa: D301 - click wants the backspace itself: keep these lines as they are
+    """
     from affekt import votes as room
     from affekt.tables import write_table
 

@@ -50,7 +50,7 @@ def run(
       affekt run speaker_folds --corpus toy=toy --out t
       affekt run affekt_base --corpus emovo=DATA/EMOVO --corpus csv=my.csv \\
         --corpus urdu=DATA/URDU --out mine
-    """  # noqa: D301 - click wants the backspace itself: keep these lines as they are
+    """
     from affekt.cli.progress import bars
     from affekt.corpora import CORPORA, source
     from affekt.exceptions import AffektError, CorpusError

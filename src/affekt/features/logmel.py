@@ -41,8 +41,6 @@ WHISPER = LogMelPreset(
 
 FRAMES_PER_BLOCK = 256  # 256 * 400 * 4 bytes: a block of frames stays in the second-level cache
 
-PRESETS = {"whisper": WHISPER}
-
 
 def hz_to_mel(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
     """Slaney's mel scale: linear below 1 kHz (3 mel per 200 Hz), logarithmic above.

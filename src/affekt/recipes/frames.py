@@ -14,10 +14,10 @@ from affekt.batches import FrameBatches, pad
 from affekt.corpus import Corpus
 from affekt.features.shortterm34 import kept_frames, shortterm34
 from affekt.models import Blstm, BlstmConfig
+from affekt.recipes import speaker_folds
 from affekt.recipes.probe import RunOptions, class_weights
 from affekt.recipes.ravdess_speaker_folds import FOLDS
-from affekt.recipes.speaker_folds import MOST_LEFT_OUT
-from affekt.splits import Split, by_session, from_groups, named
+from affekt.splits import Split, by_session, from_groups
 from affekt.train import TrainOptions, label_sequences, soft_labels, train
 
 TRAINING = TrainOptions(epochs=40, learning_rate=2e-3, clip=1.0)
@@ -54,9 +54,7 @@ def folds_of(corpus: Corpus, options: RunOptions) -> tuple[list[Split], str]:
         return from_groups(table, FOLDS), "EmoBox, 6 folds of 4 actors"
     if corpus.name == "iemocap":
         return by_session(table), "5 folds by session"
-    few = table["speaker"].nunique() <= MOST_LEFT_OUT
-    kind = "leave-one-speaker-out" if few else "by-speaker"
-    return named(kind, table, corpus.labels, n_folds=5, seed=options.seed), kind
+    return speaker_folds.folds_of(corpus, options)
 
 
 def taught(train_: Frames, target: Floats, options: RunOptions, *, per_frame: bool) -> Blstm:

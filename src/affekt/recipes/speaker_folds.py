@@ -33,15 +33,22 @@ def main(options: RunOptions) -> list[Result]:
     """Run on the one corpus given and write report, predictions and picture."""
     corpus = only_corpus(options)
     heard = hear(corpus, frozen_encoder(options), options, in_context=False)
-    table = heard.corpus.utterances
+    splits, name = folds_of(heard.corpus, options)
+    return [cross_validate(heard, splits, name, options)]
+
+
+def folds_of(corpus: Corpus, options: RunOptions) -> tuple[list[Split], str]:
+    """Give the split asked for, else one speaker a fold or five folds of speakers; and its name."""
+    table = corpus.utterances
     kind = options.split
     if kind is None:
         few = table["speaker"].nunique() <= MOST_LEFT_OUT
         kind = "leave-one-speaker-out" if few else "by-speaker"
-    labels = heard.corpus.labels
-    splits = named(kind, table, labels, n_folds=N_FOLDS, seed=options.seed, allow_missing=True)
+    splits = named(
+        kind, table, corpus.labels, n_folds=N_FOLDS, seed=options.seed, allow_missing=True
+    )
     name = f"{N_FOLDS} folds by speaker, seed {options.seed}" if kind == "by-speaker" else kind
-    return [cross_validate(heard, splits, name, options)]
+    return splits, name
 
 
 def only_corpus(options: RunOptions) -> Corpus:
