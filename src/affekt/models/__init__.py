@@ -11,11 +11,13 @@ from affekt.models.blstm import Blstm, BlstmConfig
 from affekt.models.dummy import Dummy, DummyConfig
 from affekt.models.forest import Forest, ForestConfig
 from affekt.models.heads import LinearHead, LinearHeadConfig
+from affekt.models.mobilenet_attention import MobileNetAttention, MobileNetAttentionConfig
 from affekt.models.whisper_probe import WhisperProbe, WhisperProbeConfig
 
 MODELS: dict[str, tuple[type[Any], type[Any]]] = {
     "linear_head": (LinearHeadConfig, LinearHead),
     "whisper_probe": (WhisperProbeConfig, WhisperProbe),
+    "mobilenet_attention": (MobileNetAttentionConfig, MobileNetAttention),
     "blstm": (BlstmConfig, Blstm),
     "forest": (ForestConfig, Forest),
     "dummy": (DummyConfig, Dummy),
@@ -31,6 +33,8 @@ __all__ = [
     "ForestConfig",
     "LinearHead",
     "LinearHeadConfig",
+    "MobileNetAttention",
+    "MobileNetAttentionConfig",
     "WhisperProbe",
     "WhisperProbeConfig",
 ]
