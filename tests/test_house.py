@@ -32,10 +32,13 @@ FLOORS = {
     2: {"audio", "tables", "timeline", "augment", "denoise", "zero_shot"},
     3: {
         *("harmonise", "corpus", "splits", "votes", "features", "models", "errors", "report"),
-        *("writers",),
+        *("writers", "segmenting"),
     },
-    4: {"corpora", "interchange", "batches", "checkpoint", "export"},
-    5: {"frozen", "train", "recognizer", "annotate", "plots"},
+    4: {
+        *("corpora", "interchange", "batches", "checkpoint", "export", "resume", "concatenate"),
+        *("store",),
+    },
+    5: {"frozen", "objectives", "train", "recognizer", "sequencer", "annotate", "plots"},
     6: {"service", "recipes"},
     7: {"cli"},
 }

@@ -1,6 +1,6 @@
 """From arrays to batches: order, padding and masks. Order depends on seed and epoch only."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from torch import Tensor
 from affekt.models.whisper import MEL_FRAMES_PER_FRAME
 
 Float32 = NDArray[np.float32]
+Rows = list[NDArray[np.int64]]  # of the training part, one array a batch
 
 
 @dataclass(frozen=True)
@@ -19,13 +20,27 @@ class Batch:
 
     `x` is the network's input, (batch, ...); `mask` True = valid frame, or None where the input
     has no time axis; `target` (batch, n_outputs) rows sum to 1, or (batch, n_targets) label
-    indices with -1 behind the last; `weight` (batch,).
+    indices with -1 behind the last; `weight` (batch,); `rows` (batch,) says which utterances of
+    the training part these are, for messages.
     """
 
     x: Tensor
     mask: Tensor | None
     target: Tensor
     weight: Tensor
+    rows: Tensor | None = None
+
+    def part(self, number: int, n_parts: int) -> "Batch":
+        """Give every `n_parts`-th row from row `number` on."""
+        mine = slice(number, None, n_parts)
+        mask, rows = (None if t is None else t[mine] for t in (self.mask, self.rows))
+        return Batch(self.x[mine], mask, self.target[mine], self.weight[mine], rows)
+
+    def to(self, device: torch.device) -> "Batch":
+        """Move it; `rows` stay."""
+        mask = None if self.mask is None else self.mask.to(device)
+        x, target, weight = (t.to(device) for t in (self.x, self.target, self.weight))
+        return Batch(x, mask, target, weight, self.rows)
 
 
 @dataclass(frozen=True)
@@ -49,7 +64,7 @@ class ArrayBatches:
         order = np.random.default_rng((self.seed, epoch)).permutation(len(self.x))
         for start in range(0, len(order), self.batch_size):
             rows = torch.from_numpy(order[start : start + self.batch_size])
-            yield Batch(self.x[rows], None, self.target[rows], self.weight[rows])
+            yield Batch(self.x[rows], None, self.target[rows], self.weight[rows], rows)
 
 
 @dataclass(frozen=True)
@@ -75,7 +90,112 @@ class FrameBatches:
             rows = order[start : start + self.batch_size]
             x, mask = pad([self.frames[row] for row in rows])
             chosen = torch.from_numpy(rows)
-            yield Batch(x, mask, self.target[chosen], self.weight[chosen])
+            yield Batch(x, mask, self.target[chosen], self.weight[chosen], chosen)
+
+
+@dataclass(frozen=True)
+class SpectrogramBatches:
+    """Batches over spectrograms of several lengths, drawn anew each epoch.
+
+    `spectrograms`: one array a clip, (n_mels, time); `target` and `weight` as in `Batch`.
+    `draw`: rng -> the rows of each batch of an epoch, `neighbours_in_length` or `by_length`
+    with their settings. `change`: (spectrogram, rng) -> spectrogram, what augmentation makes of
+    a clip. With `on_both_sides` padding is split at random between start and end, and no mask
+    tells of it: the network hears `fill` there, as in the Dusha paper.
+    """
+
+    spectrograms: Sequence[Float32]
+    target: Tensor
+    weight: Tensor
+    draw: Callable[[np.random.Generator], Rows]
+    seed: int
+    change: Callable[[Float32, np.random.Generator], Float32] | None = None
+    fill: float = 0.0
+    on_both_sides: bool = False
+
+    def __len__(self) -> int:
+        return len(self.draw(np.random.default_rng((self.seed, 0))))
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """Give the batches of one epoch, always the same ones for the same seed and epoch."""
+        rng = np.random.default_rng((self.seed, epoch))
+        for rows in self.draw(rng):
+            clips = [self.spectrograms[row] for row in rows]
+            if self.change is not None:
+                clips = [self.change(clip, rng) for clip in clips]
+            x, mask = stack(clips, self.fill, rng if self.on_both_sides else None)
+            chosen = torch.from_numpy(rows)
+            yield Batch(x, mask, self.target[chosen], self.weight[chosen], chosen)
+
+
+def neighbours_in_length(
+    lengths: Sequence[int], batch_size: int, rng: np.random.Generator, *, pool: int = 8
+) -> Rows:
+    """Put every row into one batch, beside others of about its length.
+
+    Rows are shuffled, and sorted by length within pools of `pool` batches only; then batches are
+    shuffled. A pool that is no multiple of the batch size is split into somewhat larger batches.
+    """
+    order = rng.permutation(len(lengths))
+    batches: Rows = []
+    for start in range(0, len(order), batch_size * pool):
+        part = order[start : start + batch_size * pool]
+        part = part[np.argsort(np.asarray(lengths)[part], kind="stable")]
+        batches += np.array_split(part, max(1, len(part) // batch_size))
+    return [batches[number] for number in rng.permutation(len(batches))]
+
+
+def by_length(
+    seconds: Sequence[float],
+    batch_size: int,
+    rng: np.random.Generator,
+    *,
+    chance: Sequence[float] | None = None,
+    reach: float = 0.3,
+) -> Rows:
+    """Draw batches of one length with replacement, as the Dusha baseline does (spec 1.6.2).
+
+    A length, rounded to 0.1 s, is drawn as often as clips have it; then clips within `reach`
+    seconds of it, with `chance` as their weights. An epoch has n // batch_size batches, one at
+    least; it is not one pass over the data.
+    """
+    rounded = np.round(np.asarray(seconds, dtype=float), 1)
+    weights = np.ones(len(rounded)) if chance is None else np.asarray(chance, dtype=float)
+    batches: Rows = []
+    for _ in range(max(1, len(rounded) // batch_size)):
+        near = np.flatnonzero(np.abs(rounded - rng.choice(rounded)) <= reach + 1e-9)
+        share = weights[near] / weights[near].sum()
+        batches.append(rng.choice(near, size=batch_size, p=share))
+    return batches
+
+
+def stack(
+    spectrograms: Sequence[Float32], fill: float = 0.0, rng: np.random.Generator | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """Pad spectrograms to the longest.
+
+    Args:
+        spectrograms: each (n_mels, time).
+        fill: what is put where there is none.
+        rng: splits the padding between start and end; without it all stands behind the end.
+
+    Returns:
+        (batch, n_mels, longest), and the mask (batch, longest), True = valid; no mask with `rng`.
+
+    >>> x, mask = stack([np.ones((2, 1), np.float32), np.ones((2, 3), np.float32)], -80.0)
+    >>> x[0, 0].tolist(), mask[0].tolist()
+    ([1.0, -80.0, -80.0], [True, False, False])
+    """
+    longest = max(clip.shape[1] for clip in spectrograms)
+    shape = (len(spectrograms), len(spectrograms[0]), longest)
+    x = np.full(shape, fill, dtype=np.float32)
+    mask = np.zeros((shape[0], longest), dtype=bool)
+    for row, clip in enumerate(spectrograms):
+        missing = longest - clip.shape[1]
+        first = 0 if rng is None else int(rng.integers(0, missing + 1))
+        x[row, :, first : first + clip.shape[1]] = clip
+        mask[row, : clip.shape[1]] = True
+    return torch.from_numpy(x), torch.from_numpy(mask) if rng is None else None
 
 
 def pad(frames: Sequence[Float32]) -> tuple[Tensor, Tensor]:

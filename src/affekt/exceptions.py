@@ -30,3 +30,7 @@ class SplitError(AffektError):
 
 class CheckpointError(AffektError):
     """A checkpoint or model is missing, damaged, foreign, or does not fit."""
+
+
+class TrainingError(AffektError):
+    """A training cannot go on: its loss is not finite, or there are too few devices."""

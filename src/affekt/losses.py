@@ -1,7 +1,7 @@
 """What training makes small."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from affekt.exceptions import AffektError
@@ -98,3 +98,30 @@ def _check_room(target: Tensor, n_frames: Tensor) -> None:
             f"utterance {row} of the batch has {max(int(n_frames[row]), 0)} usable frame(s) and "
             f"its target needs {int(needed[row])}: leave it out, or take frames at a shorter step"
         )
+
+
+def fast_gradient_sign(model: nn.Module, x: Tensor, mask: Tensor | None, epsilon: float) -> Tensor:
+    """Give the change of an input that hurts a network most, each cell changed by `epsilon`.
+
+    epsilon * sign(d loss / d x), the loss taken towards what the network itself predicts, in
+    evaluation mode; no parameter's gradient is touched, and the mode is put back.
+
+    Args:
+        model: called as model(x, mask) -> logits (batch, n_outputs).
+        x: the network's input, (batch, ...).
+        mask: its mask, or None; what is no part of a clip gets no change.
+        epsilon: in units of the input.
+
+    Returns:
+        Of x's shape, values in {-epsilon, 0, epsilon}.
+
+    Source: Goodfellow et al. 2015, arXiv:1412.6572; Ren et al. 2020 (spec 2.8).
+    """
+    was_training = model.training
+    model.eval()
+    attacked = x.detach().clone().requires_grad_(True)
+    logits = model(attacked, mask).float()
+    loss = F.cross_entropy(logits, logits.argmax(-1), reduction="sum")
+    (gradient,) = torch.autograd.grad(loss, attacked)
+    model.train(was_training)
+    return epsilon * gradient.sign()

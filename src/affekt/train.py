@@ -8,21 +8,21 @@ ends with the same weights as one that was not.
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 import torch
 from accelerate import Accelerator
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from affekt.atomic import replacing
 from affekt.batches import Batch
-from affekt.exceptions import CheckpointError
-from affekt.losses import ctc_loss, soft_cross_entropy
+from affekt.exceptions import TrainingError
+from affekt.resume import State, restore_state, save_state
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -37,153 +37,279 @@ class Batches(Protocol):
         ...
 
 
+Objective = Callable[[nn.Module, Batch, float, int], Tensor]
+"""objective(model, batch, total, step): the weighted sum over the batch's rows / `total`."""
+Judge = Callable[[nn.Module], float]
+"""judge(model in evaluation mode): how well it does on what is held out; more is better."""
+
+
 @dataclass(frozen=True)
 class TrainOptions:
     """How to train; `l2` is the penalty l2 / 2 * |linear weights|^2 in the loss itself."""
 
     epochs: int = 40
     learning_rate: float = 1e-3
-    weight_decay: float = 0.0  # AdamW's, decoupled
+    optimizer: str = "adamw"  # one of OPTIMIZERS
+    schedule: str = "cosine"  # one of SCHEDULES
+    weight_decay: float = 0.0  # decoupled in adamw, part of the gradient in adam and sgd
+    momentum: float = 0.9  # of sgd
     l2: float = 0.0
-    warmup: float = 0.05  # share of all steps
+    warmup: float = 0.05  # share of all steps; of the cosine
+    fall_every: int = 20  # epochs between two falls of the rate to a tenth; of the stairs
     clip: float | None = None  # largest norm of the gradient; None = as it is
+    accumulate: int = 1  # batches whose gradients make one step
     seed: int = 0
     precision: str = "float32"  # of the model's arithmetic; weights are float32 always
     save_every: int = 200  # steps between two states on disk
+    patience: int | None = None  # epochs without a better judgement after which to stop
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What the loop did: the mean loss of each epoch it ran, and the step it resumed from."""
+    """What the loop did.
+
+    `losses`: mean loss of each epoch that it ran; `resumed_from`: steps done before; `scores`:
+    what the judge said of each epoch, of all runs; `best_epoch`: whose weights the model has now,
+    counted from 0, None without a judge; `seconds`: how long all runs took.
+    """
 
     losses: tuple[float, ...]
     resumed_from: int
+    scores: tuple[float, ...] = ()
+    seconds: float = field(default=0.0, compare=False)
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The first of the best epochs."""
+        return self.scores.index(max(self.scores)) if self.scores else None
+
+
+def _adamw(parameters: Sequence[Tensor], options: TrainOptions) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(parameters, lr=1.0, weight_decay=options.weight_decay)
+
+
+def _adam(parameters: Sequence[Tensor], options: TrainOptions) -> torch.optim.Optimizer:
+    return torch.optim.Adam(parameters, lr=1.0, weight_decay=options.weight_decay)
+
+
+def _sgd(parameters: Sequence[Tensor], options: TrainOptions) -> torch.optim.Optimizer:
+    decay, momentum = options.weight_decay, options.momentum
+    return torch.optim.SGD(parameters, lr=1.0, weight_decay=decay, momentum=momentum)
+
+
+def _cosine(step: int, n_steps: int, options: TrainOptions) -> float:
+    """Rise linearly during the warm-up, then fall along half a cosine to zero."""
+    warmup = max(1, round(options.warmup * n_steps))
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, n_steps - warmup)))
+
+
+def _constant(step: int, n_steps: int, options: TrainOptions) -> float:
+    return 1.0
+
+
+def _stairs(step: int, n_steps: int, options: TrainOptions) -> float:
+    """Fall to a tenth every `fall_every` epochs."""
+    return float(0.1 ** (step * options.epochs // n_steps // options.fall_every))
+
+
+OPTIMIZERS = {"adamw": _adamw, "adam": _adam, "sgd": _sgd}
+SCHEDULES = {"cosine": _cosine, "constant": _constant, "stairs": _stairs}
 
 
 def learning_rate(step: int, n_steps: int, options: TrainOptions) -> float:
-    """Linear warm-up, then half a cosine down to zero.
+    """Give the rate of a step, counted from 0.
 
     >>> [round(learning_rate(s, 100, TrainOptions(learning_rate=1.0)), 2) for s in (0, 4, 99)]
     [0.2, 1.0, 0.0]
+    >>> stairs = TrainOptions(epochs=60, learning_rate=0.01, schedule="stairs")
+    >>> [round(learning_rate(s, 600, stairs), 6) for s in (199, 200, 400)]
+    [0.01, 0.001, 0.0001]
     """
-    warmup = max(1, round(options.warmup * n_steps))
-    if step < warmup:
-        return options.learning_rate * (step + 1) / warmup
-    done = (step - warmup) / max(1, n_steps - warmup)
-    return options.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
-
-
-Loss = Callable[[Tensor, Batch, float], Tensor]
-"""loss(logits, batch, total): the weighted sum over the batch's rows divided by `total`."""
-
-
-def soft_labels(logits: Tensor, batch: Batch, total: float) -> Tensor:
-    """Cross-entropy to a distribution over the labels: targets (batch, n_outputs)."""
-    return soft_cross_entropy(logits, batch.target, batch.weight, total=total)
-
-
-def label_sequences(logits: Tensor, batch: Batch, total: float) -> Tensor:
-    """CTC: targets (batch, n_targets) label indices, -1 behind the last."""
-    return ctc_loss(logits, batch.target, batch.weight, mask=batch.mask, total=total)
+    return options.learning_rate * SCHEDULES[options.schedule](step, n_steps, options)
 
 
 def train(
     model: nn.Module,
     batches: Batches,
     options: TrainOptions,
+    objective: Objective,
     *,
-    loss: Loss = soft_labels,
+    judge: Judge | None = None,
+    after_epoch: Callable[[nn.Module], None] | None = None,
     state: Path | None = None,
     on_step: Callable[[int, int, float], None] | None = None,
 ) -> Trained:
     """Train the parameters that require gradients, in place.
 
     Args:
-        model: called as model(x, mask) -> logits (batch, n_outputs).
-        batches: the training part; nothing here ever sees another part.
+        model: called by the objective as model(x, mask) -> logits.
+        batches: the training part.
         options: how long, how fast, which seed.
-        loss: what is made small, a function with a name; `soft_labels` or `label_sequences`.
+        objective: what is made small, of `affekt.objectives`.
+        judge: looks at a held-out part of the training data after each epoch; the model ends with
+            the weights of the first epoch that it liked best. Without it: with the last ones.
+        after_epoch: changes the model behind each epoch, before it is judged.
         state: file for the resumable state; if it exists, training goes on from there.
         on_step: told (steps done, all steps, loss) after each step: a progress bar, a log.
 
     Raises:
-        CheckpointError: `state` is damaged or belongs to another model, data or options.
+        CheckpointError: `state` is damaged, belongs to another model, data or options, or cannot
+            be written.
+        TrainingError: the loss of a batch is not finite, or processes outnumber devices.
     """
+    check_processes(int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     accelerator = Accelerator()
     parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=1.0, weight_decay=options.weight_decay)
-    n_steps = options.epochs * len(batches)
-    identity = "" if state is None else _identity(model, batches, options, loss)
-    done = 0
+    optimizer = OPTIMIZERS[options.optimizer](parameters, options)
+    per_epoch = -(-len(batches) // options.accumulate)
+    n_steps = options.epochs * per_epoch
+    identity = "" if state is None else _identity(model, batches, options, objective)
+    now = State()
     if state is not None and state.exists():
-        done = _restore(state, model, optimizer, identity)
+        now = restore_state(state, model, optimizer, identity)
     home = parameters[0].device
     network, optimizer = accelerator.prepare(model.to(accelerator.device), optimizer)
-    network.train()
-    resumed_from, losses, step = done, [], 0
+    done, losses, step = now.step, [], 0
+    began = time.monotonic() - now.seconds
     for epoch in range(options.epochs):
-        if step + len(batches) <= done:
-            step += len(batches)
+        if step + per_epoch <= done:
+            step += per_epoch
             continue
+        if _is_enough(now.scores, options.patience):
+            break
         ran = []
-        for batch in batches.epoch(epoch):
+        for number, group in enumerate(_groups(batches.epoch(epoch), options.accumulate)):
             step += 1
             if step <= done:
                 continue
+            network.train()
             where = (step - 1, n_steps)
-            ran.append(_step(network, batch, loss, optimizer, accelerator, options, where))
+            ran.append(_step(network, group, objective, optimizer, accelerator, options, where))
+            _check_loss(ran[-1], epoch, number, group)
+            now = replace(now, step=step, seconds=time.monotonic() - began)
+            if number == per_epoch - 1:
+                now = _end_of_epoch(model, now, judge, after_epoch)
             if on_step is not None:
                 on_step(step, n_steps, ran[-1])
-            if state is not None and (step % options.save_every == 0 or step == n_steps):
+            last = step == n_steps or (
+                number == per_epoch - 1 and _is_enough(now.scores, options.patience)
+            )
+            if state is not None and (step % options.save_every == 0 or last):
                 accelerator.wait_for_everyone()
                 if accelerator.is_main_process:
-                    _save(state, model, optimizer, step, identity)
+                    save_state(state, model, optimizer, now, identity)
         losses.append(sum(ran) / len(ran))
+    if now.best is not None:
+        model.load_state_dict(now.best)
     model.to(home)
-    return Trained(tuple(losses), resumed_from)
+    return Trained(tuple(losses), done, now.scores, now.seconds)
+
+
+def check_processes(n_processes: int) -> None:
+    """Refuse more processes on this machine than there are devices, or cores without any.
+
+    Raises:
+        TrainingError: naming both numbers.
+    """
+    on_gpu = torch.cuda.is_available()
+    n_devices = torch.cuda.device_count() if on_gpu else os.cpu_count() or 1
+    if n_processes > n_devices:
+        what = "devices" if on_gpu else "cores"
+        raise TrainingError(
+            f"{n_processes} processes for {n_devices} {what}: start {n_devices} or fewer"
+            f" (accelerate launch --num_processes {n_devices})"
+        )
+
+
+def _groups(batches: Iterator[Batch], size: int) -> Iterator[tuple[Batch, ...]]:
+    """Give `size` batches at a time; the last group may be smaller."""
+    return iter(lambda: tuple(islice(batches, size)), ())
+
+
+def _is_enough(scores: Sequence[float], patience: int | None) -> bool:
+    """Whether the best judgement is more than so many epochs old."""
+    return bool(
+        scores and patience is not None and len(scores) - 1 - scores.index(max(scores)) >= patience
+    )
+
+
+def _end_of_epoch(
+    model: nn.Module,
+    now: State,
+    judge: Judge | None,
+    after_epoch: Callable[[nn.Module], None] | None,
+) -> State:
+    """Change the model, judge it, and keep its weights if none were better."""
+    if after_epoch is not None:
+        after_epoch(model)
+    if judge is None:
+        return now
+    model.eval()
+    with torch.inference_mode():
+        score = judge(model)
+    best = now.best
+    if not now.scores or score > max(now.scores):
+        best = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    return replace(now, scores=(*now.scores, score), best=best)
 
 
 def _step(
     model: nn.Module,
-    batch: Batch,
-    loss: Loss,
+    group: Sequence[Batch],
+    objective: Objective,
     optimizer: torch.optim.Optimizer,
     accelerator: Accelerator,
     options: TrainOptions,
     where: tuple[int, int],
 ) -> float:
-    """One step; in several processes each takes its own rows of the same batch.
+    """One step; in several processes each takes its own rows of the same batches.
 
-    There gradients are averaged, so each process weighs its rows as a share of the whole batch.
+    There gradients are averaged, so each process weighs its rows as a share of all of them.
     """
     step, n_steps = where
     torch.manual_seed(options.seed * 1_000_003 + step)  # dropout and the like: a pure function
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate(step, n_steps, options)
-    mine = slice(accelerator.process_index, None, accelerator.num_processes)
-    device = accelerator.device
-    mask = None if batch.mask is None else batch.mask[mine].to(device)
-    target, weight = batch.target[mine].to(device), batch.weight[mine].to(device)
-    part = Batch(batch.x[mine].to(device), mask, target, weight)
-    dtype = PRECISIONS[options.precision]
-    with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-        logits = model(part.x, mask)
-    missed = loss(logits.float(), part, float(batch.weight.sum()) / accelerator.num_processes)
-    if options.l2:
-        matrices = (p for p in model.parameters() if p.requires_grad and p.ndim > 1)
-        missed = missed + options.l2 / 2 * torch.stack([p.square().sum() for p in matrices]).sum()
-    accelerator.backward(missed)
+    for settings in optimizer.param_groups:
+        settings["lr"] = learning_rate(step, n_steps, options)
+    device, dtype = accelerator.device, PRECISIONS[options.precision]
+    total = sum(float(batch.weight.sum()) for batch in group) / accelerator.num_processes
+    missed = 0.0
+    for number, batch in enumerate(group):
+        part = batch.part(accelerator.process_index, accelerator.num_processes).to(device)
+        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+            loss = objective(model, part, total, step)
+        if options.l2 and number == 0:
+            matrices = (p for p in model.parameters() if p.requires_grad and p.ndim > 1)
+            loss = loss + options.l2 / 2 * torch.stack([p.square().sum() for p in matrices]).sum()
+        accelerator.backward(loss)
+        missed += float(loss.detach())
     if options.clip is not None:
         accelerator.clip_grad_norm_(model.parameters(), options.clip)
-    optimizer.step()
+    if math.isfinite(missed):
+        optimizer.step()
     optimizer.zero_grad()
-    return float(missed.detach())
+    return missed
 
 
-def _identity(model: nn.Module, batches: Batches, options: TrainOptions, loss: Loss) -> str:
+def _check_loss(loss: float, epoch: int, number: int, group: Sequence[Batch]) -> None:
+    """Stop where a loss is not finite, before anything is saved."""
+    if math.isfinite(loss):
+        return
+    rows = [int(row) for batch in group if batch.rows is not None for row in batch.rows]
+    which = f", utterances {rows[:8]}{' ...' if rows[8:] else ''} of the training part"
+    raise TrainingError(
+        f"epoch {epoch}, batch {number}{which if rows else ''}: the loss is {loss}; the last state"
+        " saved is whole: look at these utterances, or lower the learning rate"
+    )
+
+
+def _identity(
+    model: nn.Module, batches: Batches, options: TrainOptions, objective: Objective
+) -> str:
     """Hash what must agree before a state may go on: shapes, options, and the first batch."""
     trained = [name for name, p in model.named_parameters() if p.requires_grad]
-    settings = [asdict(options), trained, loss.__name__]
+    settings = [asdict(options), trained, repr(objective)]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for name, value in model.state_dict().items():
         digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
@@ -192,40 +318,3 @@ def _identity(model: nn.Module, batches: Batches, options: TrainOptions, loss: L
         digest.update(part.contiguous().numpy().tobytes())
     digest.update(str(len(batches)).encode())
     return digest.hexdigest()
-
-
-def _save(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int, identity: str
-) -> None:
-    """Write weights, optimizer moments and the step as one safetensors file, replaced whole."""
-    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-    for number, slots in optimizer.state_dict()["state"].items():
-        for slot, value in slots.items():
-            tensors[f"optimizer.{number}.{slot}"] = value
-    metadata = {"step": str(step), "identity": identity}
-    with replacing(path) as temporary:
-        save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata)
-
-
-def _restore(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, identity: str) -> int:
-    """Load what `_save` wrote and give the number of steps already done."""
-    remedy = "delete it to start anew, or give another output folder"
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as problem:
-        raise CheckpointError(
-            f"{path}: not a readable training state ({problem}); {remedy}"
-        ) from None
-    if metadata.get("identity") != identity:
-        raise CheckpointError(f"{path}: was made by another model, data or options; {remedy}")
-    weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
-    model.load_state_dict(weights)
-    slots: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        if key.startswith("optimizer."):
-            _, number, slot = key.split(".")
-            slots.setdefault(int(number), {})[slot] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
-    return int(metadata["step"])

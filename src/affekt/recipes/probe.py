@@ -20,6 +20,7 @@ from affekt.frozen import Statistics, statistics
 from affekt.models.heads import LinearHead, LinearHeadConfig
 from affekt.models.rounding import round_weights
 from affekt.models.whisper import WhisperEncoder
+from affekt.objectives import SoftLabels
 from affekt.scheme import Categories
 from affekt.train import TrainOptions, train
 
@@ -208,6 +209,7 @@ def fit(
         _OnStandardised(head),
         batches,
         how,
+        SoftLabels(),
         state=state,
         on_step=lambda *_: tell(1) if tell else None,
     )
