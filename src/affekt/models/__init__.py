@@ -7,17 +7,27 @@ holds them. None of them all loads data, logs, or knows a label's name.
 
 from typing import Any
 
+from affekt.models.alexnet_attention import AlexNetAttention, AlexNetAttentionConfig
 from affekt.models.blstm import Blstm, BlstmConfig
 from affekt.models.dummy import Dummy, DummyConfig
 from affekt.models.forest import Forest, ForestConfig
 from affekt.models.heads import LinearHead, LinearHeadConfig
 from affekt.models.mobilenet_attention import MobileNetAttention, MobileNetAttentionConfig
+from affekt.models.multiscale import MultiScale, MultiScaleConfig
+from affekt.models.pyresnet import PyResNet, PyResNetConfig
+from affekt.models.resnet import ResNet, ResNetConfig
+from affekt.models.vgg import Vgg, VggConfig
 from affekt.models.whisper_probe import WhisperProbe, WhisperProbeConfig
 
 MODELS: dict[str, tuple[type[Any], type[Any]]] = {
     "linear_head": (LinearHeadConfig, LinearHead),
     "whisper_probe": (WhisperProbeConfig, WhisperProbe),
     "mobilenet_attention": (MobileNetAttentionConfig, MobileNetAttention),
+    "vgg": (VggConfig, Vgg),
+    "resnet": (ResNetConfig, ResNet),
+    "pyresnet": (PyResNetConfig, PyResNet),
+    "alexnet_attention": (AlexNetAttentionConfig, AlexNetAttention),
+    "multiscale": (MultiScaleConfig, MultiScale),
     "blstm": (BlstmConfig, Blstm),
     "forest": (ForestConfig, Forest),
     "dummy": (DummyConfig, Dummy),
@@ -25,6 +35,8 @@ MODELS: dict[str, tuple[type[Any], type[Any]]] = {
 
 __all__ = [
     "MODELS",
+    "AlexNetAttention",
+    "AlexNetAttentionConfig",
     "Blstm",
     "BlstmConfig",
     "Dummy",
@@ -35,6 +47,14 @@ __all__ = [
     "LinearHeadConfig",
     "MobileNetAttention",
     "MobileNetAttentionConfig",
+    "MultiScale",
+    "MultiScaleConfig",
+    "PyResNet",
+    "PyResNetConfig",
+    "ResNet",
+    "ResNetConfig",
+    "Vgg",
+    "VggConfig",
     "WhisperProbe",
     "WhisperProbeConfig",
 ]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from affekt.models.convolutions import as_maps
 from affekt.models.lengths import Read, lengths_of, mean_over_time, read, valid
 
 STEM = 4  # channels
@@ -32,6 +33,7 @@ class MobileNetAttention(nn.Module):
     """(batch, n_mels, time), mask (batch, time) -> (batch, n_outputs); any n_mels, 64 by design.
 
     dB from -80 to 0, clip maximum 0: the first layers' normalisation takes them as they are.
+    `embed` gives what the last layer reads, (batch, 128).
     """
 
     def __init__(self, config: MobileNetAttentionConfig) -> None:
@@ -41,22 +43,22 @@ class MobileNetAttention(nn.Module):
         channels = STEM
         for expansion, n_out, stride, repeats in STAGES:
             for number in range(repeats):
-                layers.append(
-                    InvertedResidual(channels, n_out, 1 if number else stride, expansion)
-                )
+                layers.append(InvertedResidual(channels, n_out, 1 if number else stride, expansion))
                 channels = n_out
         layers.append(_convolution(channels, LAST, 1))
         self.features = nn.Sequential(*layers)
         self.pooling = nn.ModuleList([SelfAttention(LAST)])
         self.classifier = nn.Linear(LAST, config.n_outputs)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    def embed(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         lengths = lengths_of(mask) if self.config.masked else None
-        maps = x[:, None].contiguous(memory_format=torch.channels_last)
-        maps, lengths = read(self.features, maps, lengths)
+        maps, lengths = read(self.features, as_maps(x), lengths)
         for attention in self.pooling:
             maps = attention(maps, lengths)
-        logits: Tensor = self.classifier(mean_over_time(maps, lengths).mean(-1))
+        return mean_over_time(maps, lengths).mean(-1)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        logits: Tensor = self.classifier(self.embed(x, mask))
         return logits
 
 
@@ -101,7 +103,8 @@ class SelfAttention(nn.Module):
             there = valid(maps, lengths).expand(-1, 1, maps.shape[2], -1).flatten(2)
             scores = scores.masked_fill(~there.transpose(1, 2), -torch.inf)
         heard = value @ scores.softmax(1)
-        return self.gamma * heard.view_as(maps) + maps
+        added: Tensor = self.gamma * heard.view_as(maps)
+        return added + maps
 
 
 def _convolution(
@@ -110,5 +113,5 @@ def _convolution(
     return nn.Sequential(
         nn.Conv2d(n_in, n_out, kernel, stride, kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(n_out),
-        nn.ReLU6(),
+        nn.ReLU6(inplace=True),
     )
