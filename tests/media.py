@@ -58,6 +58,7 @@ def encode(
         video = _add_video(container) if picture else None
         frame = av.AudioFrame.from_ndarray(waveform[None], format="fltp", layout="mono")
         frame.sample_rate = rate
+        frame.pts = 0  # without it no edit list takes the coder's delay off
         resampler = av.AudioResampler(track.format, "mono", rate, track.frame_size or 1024)
         for part in [*resampler.resample(frame), *resampler.resample(None)]:
             container.mux(track.encode(part))

@@ -16,7 +16,7 @@ VERBS = [
     "run",
     *("predict", "evaluate", "audit", "demo"),
     *("aggregate", "raters", "agreement", "next-votes"),
-    *("corpus list", "corpus check", "corpus labels", "corpus export"),
+    *("corpus list", "corpus check", "corpus labels", "corpus export", "corpus features"),
 ]
 
 

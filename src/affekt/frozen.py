@@ -23,6 +23,7 @@ from affekt.exceptions import CorpusError
 from affekt.features.logmel import log_mel
 from affekt.models.pooling import mean_std
 from affekt.models.whisper import MAX_FRAMES, WhisperEncoder
+from affekt.store import file_hashes
 
 UTTERANCES_PER_SHARD = 400
 MEL_FRAMES_PER_BATCH = 3000  # one 30 s window's worth, padding included
@@ -139,12 +140,10 @@ def _key(corpus: Corpus, encoder: WhisperEncoder, layers: Sequence[int], plan: P
     for name, value in encoder.state_dict().items():
         digest.update(name.encode() + value.numpy().tobytes())
     table = corpus.utterances
-    known: dict[Path, str] = {}  # one recording may hold many utterances
-    for utterance, start, end in zip(table.index, table["start"], table["end"], strict=True):
-        path = corpus.path(utterance)
-        if path not in known:
-            content = path.read_bytes() if path.is_file() else b""
-            known[path] = hashlib.sha256(content).hexdigest()
+    paths = [corpus.path(utterance) for utterance in table.index]
+    known = file_hashes(paths)
+    rows = zip(table.index, table["start"], table["end"], paths, strict=True)
+    for utterance, start, end, path in rows:
         digest.update(repr((utterance, float(start), float(end), known[path])).encode())
     return digest.hexdigest()[:16]
 

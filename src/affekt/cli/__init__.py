@@ -14,11 +14,14 @@ from affekt.cli import (
     audit,
     corpus,
     demo,
+    errors,
     evaluate,
+    features,
     next_votes,
     predict,
     raters,
     run,
+    sequence,
 )
 from affekt.exceptions import AffektError
 
@@ -38,13 +41,16 @@ app = typer.Typer(
 )
 
 app.command()(predict.predict)
+app.command()(sequence.sequence)
 app.command()(run.run)
 app.command()(evaluate.evaluate)
+app.command()(errors.errors)
 app.command()(audit.audit)
 app.command()(aggregate.aggregate)
 app.command()(raters.raters)
 app.command()(agreement.agreement)
 app.command()(next_votes.next_votes)
+corpus.app.command()(features.features)
 app.add_typer(corpus.app)
 app.command()(demo.demo)
 
