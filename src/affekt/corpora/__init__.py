@@ -4,24 +4,32 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from affekt.corpora import (
+    afew,
+    aibo,
     cmu_mosei,
     crema_d,
+    daic_woz,
     dusha,
     earkick,
     emodb,
     emovo,
+    enterface,
     generic,
     iemocap,
     label_studio,
+    lssed,
+    meld,
     msp_improv,
     msp_podcast,
     nemo,
     ravdess,
+    rml,
     tess,
     toloka,
     toy,
     urdu,
 )
+from affekt.corpora.dusha import experiments
 from affekt.corpora.tree import CheckReport
 from affekt.corpus import Corpus
 from affekt.exceptions import CorpusError
@@ -61,6 +69,11 @@ CORPORA: dict[str, CorpusSource] = {
         dusha.load,
         dusha.check,
     ),
+    "dusha-manifests": CorpusSource(
+        "what Dusha's experiments read: manifests with features or recordings, 4 emotions",
+        experiments.load,
+        experiments.check,
+    ),
     "earkick": CorpusSource(
         "348 clips, 3 annotators, 6 emotions in 4 steps, votes and ratings",
         earkick.load,
@@ -85,6 +98,27 @@ CORPORA: dict[str, CorpusSource] = {
         "sentences of YouTube monologues, 6 emotions rated 0 to 3, English",
         cmu_mosei.load,
         cmu_mosei.check,
+    ),
+    "lssed": CorpusSource(
+        "147,025 utterances, 820 people, 11 emotions, English", lssed.load, lssed.check
+    ),
+    "daic-woz": CorpusSource(
+        "interviews of 189 people, depressed or not, English, their turns as utterances",
+        daic_woz.load,
+        daic_woz.check,
+    ),
+    "meld": CorpusSource(
+        "13,708 utterances of a series, 7 emotions, English, with films", meld.load, meld.check
+    ),
+    "aibo": CorpusSource(
+        "chunks of 51 children's talk to a robot, 5 or 2 states, German", aibo.load, aibo.check
+    ),
+    "enterface": CorpusSource(
+        "1293 films, 44 people, 6 emotions, English", enterface.load, enterface.check
+    ),
+    "rml": CorpusSource("720 films, 8 people, 6 emotions, 6 languages", rml.load, rml.check),
+    "afew": CorpusSource(
+        "clips of films in a tree of part/emotion/clip, 7 emotions", afew.load, afew.check
     ),
     "label-studio": CorpusSource(
         "any recordings: a Label Studio JSON export, votes and ratings",

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
+import soundfile
 
+from affekt import audio
 from affekt.audio import AUDIO_ENDINGS
 from affekt.corpora.tree import (
     CheckReport,
@@ -57,6 +59,7 @@ OFFICIAL_COUNTS = {"Ses01": 1819, "Ses02": 1811, "Ses03": 2136, "Ses04": 2103, "
 """Evaluated turns of each session, 10,039 together."""
 
 Raters = Literal["evaluators", "actors", "all"]
+Sound = Literal["turns", "dialogs"]
 
 _DIALOG = re.compile(r"Ses0\d[FM]_\w+\.txt")
 _TURN = re.compile(r"(Ses0\d)[FM]_((?:impro|script)\w+)_([FM])\w+")
@@ -71,6 +74,7 @@ def load(
     *,
     raters: Raters = "evaluators",
     several: Literal["keep", "drop"] = "keep",
+    sound: Sound = "turns",
     durations: bool = False,
 ) -> Corpus:
     """Load IEMOCAP; labels are the published majority, votes what each evaluator answered.
@@ -85,6 +89,9 @@ def load(
             in the dialogue (named as the speakers, Ses01F), or of them all.
         several: an answer may name several emotions: keep each as a vote, as the published
             majority does, or drop such answers (methods that model raters want one vote each).
+        sound: "turns" takes each turn's own file in sentences/wav; "dialogs" takes the file of
+            the whole dialogue in dialog/wav, of which the turn is the stretch from `start` to
+            `end`, both actors' channels; `left_channel` cuts one of them.
         durations: fill the column `duration` from the files' headers where it is missing.
 
     Returns:
@@ -99,7 +106,9 @@ def load(
         raise CorpusError(f"raters must be one of evaluators, actors, all, not {raters!r}")
     if several not in ("keep", "drop"):
         raise CorpusError(f"several must be keep or drop, not {several!r}")
-    found, answers, ratings = _read(Path(root))
+    if sound not in ("turns", "dialogs"):
+        raise CorpusError(f"sound must be turns or dialogs, not {sound!r}")
+    found, answers, ratings = _read(Path(root), sound)
     wanted = {"evaluators": "E", "actors": "FM", "all": "EFM"}[raters]
     votes = pd.DataFrame(
         [
@@ -139,11 +148,49 @@ def check(root: str | Path) -> CheckReport:
     )
 
 
+def left_channel(corpus: Corpus, folder: str | Path) -> Corpus:
+    """Cut the turns of a corpus loaded with `sound="dialogs"` from the left channel alone.
+
+    This is the sound of the CTC recogniser's published code, for both actors (spec 4.1). Each
+    turn becomes `folder`/<dialog>/<turn>.wav at its dialogue's rate, 16 bit; files that are there
+    are replaced.
+
+    Returns:
+        The corpus of these files, its root `folder`; excluded turns keep their row.
+
+    Raises:
+        CorpusError: the corpus' turns are no stretches of files, a dialogue's file cannot be
+            read, or a turn starts behind its end.
+    """
+    folder, table = Path(folder), corpus.utterances
+    if table["start"].isna().any():
+        raise CorpusError(f"corpus {corpus.name!r}: load it with sound='dialogs' to cut its turns")
+    files = [f"{dialog}/{turn}.wav" for turn, dialog in table["dialog"].items()]
+    parts = zip(files, table["file"], table["start"], table["end"], table["excluded"], strict=True)
+    for file, dialog, start, end, excluded in parts:
+        if excluded:
+            continue
+        path = corpus.root / dialog
+        try:
+            with soundfile.SoundFile(path) as whole:
+                rate = whole.samplerate
+                whole.seek(min(round(start * rate), whole.frames))
+                turn = whole.read(round((end - start) * rate), dtype="float32", always_2d=True)
+        except (soundfile.LibsndfileError, OSError) as problem:
+            raise CorpusError(f"{path}: cannot be read ({problem})") from problem
+        if not len(turn):
+            raise CorpusError(f"{path}: ends before {start:g} s, where {Path(file).stem} starts")
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        audio.write(folder / file, turn[:, 0], rate)
+    unknown = {"start": float("nan"), "end": float("nan")}
+    return replace(corpus, root=folder, utterances=table.assign(file=files, **unknown))
+
+
 Answer = tuple[str, str, str, tuple[str, ...]]  # utterance, kind of rater, rater, labels
 Rating = tuple[str, str, str, str, float]  # kind of rater, utterance, rater, dimension, value
 
 
-def _read(root: Path) -> tuple[Walk, list[Answer], list[Rating]]:
+def _read(root: Path, sound: Sound = "turns") -> tuple[Walk, list[Answer], list[Rating]]:
     files = files_below(root)
     rows: dict[str, dict[str, Any]] = {}
     answers: list[Answer] = []
@@ -158,14 +205,19 @@ def _read(root: Path) -> tuple[Walk, list[Answer], list[Rating]]:
         texts = _transcript(path.parents[1] / "transcriptions" / path.name)
         for utterance, row in turns.items():
             file = session / "sentences" / "wav" / path.stem / f"{utterance}.wav"
+            if sound == "dialogs":
+                file = session / "dialog" / "wav" / f"{path.stem}.wav"
+            else:
+                row = {key: row[key] for key in row if key not in ("start", "end")}
             rows[utterance] = {**row, "file": file.as_posix(), "text": texts.get(utterance)}
     if not rows:
         raise CorpusError(f"{root}: no Session1/dialog/EmoEvaluation/Ses….txt below it")
+    folder = "sentences" if sound == "turns" else "dialog"
     spoken = [
         path
         for path in files
         if path.suffix.lower() in AUDIO_ENDINGS
-        and "sentences" in path.relative_to(root).as_posix().lower().split("/")
+        and folder in path.relative_to(root).as_posix().lower().split("/")
     ]
     return listed(root, rows, spoken), answers, ratings
 
@@ -215,6 +267,8 @@ def _head(line: str, where: str) -> tuple[str, dict[str, Any]]:
         "session": turn[1],
         "sex": "female" if turn[3] == "F" else "male",
         "language": "en",
+        "start": start,
+        "end": end,
         "duration": round(end - start, 4),
         "scenario": "impro" if turn[2].startswith("impro") else "script",
         "consensus": code,

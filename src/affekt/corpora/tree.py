@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from affekt.audio import AUDIO_ENDINGS
+from affekt.audio import AUDIO_ENDINGS, VIDEO_ENDINGS
 from affekt.corpus import Corpus
 from affekt.decode import name_of
 from affekt.exceptions import CorpusError
@@ -22,6 +22,8 @@ from affekt.tables import one_hot
 
 Parse = Callable[[str], dict[str, Any] | None]
 """File name without ending -> columns of the utterance (`utterance` and `label` among them)."""
+ParsePath = Callable[[Path], dict[str, Any] | None]
+"""The same of a file's path, relative to the corpus' folder."""
 
 _LFS_HEAD = b"version https://git-lfs"
 _LFS_BYTES = 400  # a pointer has about 130 bytes; no recording is as small as this
@@ -103,6 +105,23 @@ def audio_files(root: str | Path) -> list[Path]:
     return [path for path in files_below(root) if path.suffix.lower() in AUDIO_ENDINGS]
 
 
+def media_files(root: str | Path) -> list[Path]:
+    """All audio files below `root`, then all videos, each as `audio_files` has them.
+
+    So sound that somebody extracted is found before the video that it was taken from.
+
+    Raises:
+        CorpusError: `root` is not a folder.
+    """
+    files = files_below(root)
+    return [
+        path
+        for endings in (AUDIO_ENDINGS, VIDEO_ENDINGS)
+        for path in files
+        if path.suffix.lower() in endings
+    ]
+
+
 def find_file(root: str | Path, name: str) -> Path | None:
     """The shallowest file called `name` below `root`, in any letter case; None without one."""
     return next((path for path in files_below(root) if path.name.lower() == name.lower()), None)
@@ -122,23 +141,56 @@ def walk(root: str | Path, parse: Parse, pattern: str) -> Walk:
     Raises:
         CorpusError: no file below `root` fits, or all that do are git-lfs pointers.
     """
+    return walk_files(root, audio_files(root), lambda path: parse(path.stem), pattern)
+
+
+def walk_files(
+    root: str | Path,
+    files: Iterable[Path],
+    parse: ParsePath,
+    pattern: str,
+    what: str = "audio file",
+) -> Walk:
+    """Decode the path of every file: `walk` where the folders say something too.
+
+    A video whose utterance has an audio file already is passed over in silence: it is where that
+    sound came from.
+
+    Args:
+        root: the corpus' folder, or one that contains it.
+        files: what to look at, in order of preference (`audio_files`, `media_files`).
+        parse: decodes a path relative to `root`; None where it is none of the corpus.
+        pattern: what the names look like, for messages.
+        what: what was looked for, for messages.
+
+    Raises:
+        CorpusError: no file fits, all that do are git-lfs pointers, or two files give one
+            utterance different labels.
+    """
     root = Path(root)
     rows: dict[str, dict[str, Any]] = {}
     ignored: list[str] = []
-    for path in audio_files(root):
-        file = path.relative_to(root).as_posix()
-        columns = parse(path.stem)
+    for path in files:
+        relative = path.relative_to(root)
+        file = relative.as_posix()
+        columns = parse(relative)
         if columns is None:
             ignored.append(f"{file}: the name does not read as {pattern}")
         elif "ignore" in columns:
             ignored.append(f"{file}: {columns['ignore']}")
         elif columns["utterance"] in rows:
-            first = rows[columns["utterance"]]["file"]
-            ignored.append(f"{file}: another file of the utterance in {first}")
+            first = rows[columns["utterance"]]
+            if columns["label"] != first["label"]:
+                raise CorpusError(
+                    f"{root / file}: an utterance of {columns['label']}, but by "
+                    f"{first['file']} it is one of {first['label']}: keep one of the two files"
+                )
+            if not _is_film_of(file, first["file"]):
+                ignored.append(f"{file}: another file of the utterance in {first['file']}")
         else:
             rows[columns["utterance"]] = {**columns, "file": file}
     if not rows:
-        raise CorpusError(f"{root}: no audio file whose name reads as {pattern}")
+        raise CorpusError(f"{root}: no {what} whose name reads as {pattern}")
     rows = dict(sorted(rows.items()))
     faults = {utterance: fault(root / row["file"]) for utterance, row in rows.items()}
     broken = {utterance: fault for utterance, fault in faults.items() if fault}
@@ -172,7 +224,8 @@ def listed(
         if stem is None:
             ignored.append(f"{file}: not in the corpus' tables")
         elif stem in by_stem:
-            ignored.append(f"{file}: another file of the utterance in {by_stem[stem]}")
+            if not _is_film_of(file, by_stem[stem]):
+                ignored.append(f"{file}: another file of the utterance in {by_stem[stem]}")
         else:
             by_stem[stem] = file
     faults = {stem: fault(root / file) for stem, file in by_stem.items()}
@@ -310,3 +363,10 @@ def lfs_pointer(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         return file.read(len(_LFS_HEAD)) == _LFS_HEAD
+
+
+def _is_film_of(file: str, first: str) -> bool:
+    """Whether a video only has the sound that an audio file holds too."""
+    return Path(file).suffix.lower() in VIDEO_ENDINGS and (
+        Path(first).suffix.lower() in AUDIO_ENDINGS
+    )
