@@ -12,9 +12,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 from affekt.exceptions import TableError
 
 Segment = tuple[float, float, str]
+Floats = NDArray[np.float64]
 
 NEUTRAL = "neutral"
 SLACK = 1e-6  # s by which rounding may make neighbours overlap
@@ -58,6 +62,67 @@ def emotion_error_rate(
     n_labels = sum(map(len, truths))
     n_edits = sum(map(edit_distance, truths, predictions))
     return n_edits / n_labels if n_labels else float("nan")
+
+
+def fill(segments: Sequence[Segment], duration: float) -> list[Segment]:
+    """Stretch segments until they meet and reach both ends, so that each moment has a label.
+
+    Between two that differ the border lies halfway from the end of the one to the start of the
+    next; equal neighbours become one. So marks that a decoder of CTC leaves, which say where a
+    label is heard and not how far it reaches, become a segmentation of the recording.
+
+    Args:
+        segments: in any order, within the recording, not overlapping.
+        duration: of the recording, s.
+
+    Returns:
+        In order; none where none was given.
+
+    Raises:
+        TableError: as `time_errors`, or a segment ends behind the duration.
+
+    >>> fill([(0.4, 0.6, "neutral"), (1.0, 1.2, "anger"), (2.0, 2.1, "anger")], 4.0)
+    [(0.0, 0.8, 'neutral'), (0.8, 4.0, 'anger')]
+    """
+    ordered = _ordered(segments, "segments")
+    if not isfinite(duration) or (ordered and ordered[-1][1] > duration + SLACK):
+        raise TableError(
+            f"duration is {duration} s; it must be a number no smaller than the last segment's end"
+        )
+    filled: list[Segment] = []
+    if not ordered:
+        return filled
+    cuts = [(a[1] + b[0]) / 2 for a, b in pairwise(ordered)]
+    for start, end, (_, _, label) in zip([0.0, *cuts], [*cuts, duration], ordered, strict=True):
+        if filled and filled[-1][2] == label:
+            start = filled.pop()[0]
+        filled.append((start, end, label))
+    return filled
+
+
+def frame_log_probs(scores: ArrayLike, *, pause: ArrayLike | None = None) -> Floats:
+    """Log-probabilities for the decoders of `affekt.ctc` out of any model's scores frame by frame.
+
+    A model that knows no blank gets one, the last column: certain in pauses, impossible elsewhere.
+    So a best path is the best label of each frame with repeats merged, and a label that comes
+    again after a pause is a new one.
+
+    Args:
+        scores: probabilities, (n_frames, n_labels), rows sum to 1.
+        pause: True = nothing is said, (n_frames,); None = no pauses.
+
+    Returns:
+        (n_frames, n_labels + 1), nats.
+
+    >>> np.exp(frame_log_probs([[0.75, 0.25], [0.5, 0.5]], pause=[False, True])).tolist()
+    [[0.75, 0.25, 0.0], [0.0, 0.0, 1.0]]
+    """
+    shares = np.asarray(scores, dtype=np.float64)
+    if shares.ndim != 2:
+        raise TableError(f"scores have shape {shares.shape}, not (n_frames, n_labels)")
+    silent = np.zeros(len(shares)) if pause is None else np.asarray(pause, dtype=np.float64)
+    with np.errstate(divide="ignore"):
+        return np.log(np.column_stack([shares * (1 - silent[:, None]), silent]))
 
 
 @dataclass(frozen=True)

@@ -57,13 +57,13 @@ def evaluate(
     """
     from affekt import report
 
-    true, answered = _read(truth), _read(prediction)
-    people = None if utterances is None else _read(utterances)
+    true, answered = read_file(truth), read_file(prediction)
+    people = None if utterances is None else read_file(utterances)
     if people is not None:
-        people = _match_keys(people, true)
+        people = match_keys(people, true)
         true = true.join(people[["file"]]) if "file" in people and "file" not in true else true
-    answered = _match_keys(answered, true)
-    true_labels, predicted = _labels(true, truth), _labels(answered, prediction)
+    answered = match_keys(answered, true)
+    true_labels, predicted = labels_of(true, truth), labels_of(answered, prediction)
     notes = []
     if labels is not None:
         wanted = [label.strip() for label in labels.split(",") if label.strip()]
@@ -85,7 +85,7 @@ def evaluate(
     typer.echo(found.to_markdown(), nl=False)
 
 
-def _read(path: Path) -> "pd.DataFrame":
+def read_file(path: Path) -> "pd.DataFrame":
     """Read a table, keyed by `utterance` or else by `file`."""
     from affekt.tables import read_table
 
@@ -127,7 +127,7 @@ def _text(value: object) -> object:
     return escaped(value) if isinstance(value, str) else value
 
 
-def _match_keys(table: "pd.DataFrame", true: "pd.DataFrame") -> "pd.DataFrame":
+def match_keys(table: "pd.DataFrame", true: "pd.DataFrame") -> "pd.DataFrame":
     """Call the rows what the truth calls them: by key, by `file`, or by a file name all its own."""
     files = true["file"].dropna() if "file" in true else true.index[:0].to_series()
     exact = {str(file): key for key, file in files.items()}
@@ -160,7 +160,7 @@ def _stem(key: str) -> str:
     return stem if stem and ending.isalnum() and not ending.isdigit() else name
 
 
-def _labels(table: "pd.DataFrame", path: Path) -> "pd.DataFrame":
+def labels_of(table: "pd.DataFrame", path: Path) -> "pd.DataFrame":
     """The label columns of a table, or its column `label` as one-hot rows."""
     from affekt.scheme import Categories
     from affekt.tables import UTTERANCE_COLUMNS, check_labels, one_hot

@@ -4,10 +4,11 @@ Figures are made as objects, never through pyplot, so nobody's global state or w
 Every function gives a matplotlib Figure; `save` writes it.
 """
 
-from affekt.plots.along_time import timeline
+from affekt.plots.along_time import sequences, timeline
 from affekt.plots.composition import classes, durations
 from affekt.plots.errors import error_structure, framewise, model_and_people
-from affekt.plots.evaluation import confusion, reliability
+from affekt.plots.evaluation import confusion, confusions, reliability
+from affekt.plots.pages import write_errors
 from affekt.plots.people import meant_and_heard
 from affekt.plots.style import COLOURS, ENDINGS, SPARE, colours, save
 
@@ -18,6 +19,7 @@ __all__ = [
     "classes",
     "colours",
     "confusion",
+    "confusions",
     "durations",
     "error_structure",
     "framewise",
@@ -25,5 +27,7 @@ __all__ = [
     "model_and_people",
     "reliability",
     "save",
+    "sequences",
     "timeline",
+    "write_errors",
 ]

@@ -1,6 +1,6 @@
 """Emotion along time: segments, probabilities, and the sound itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,6 +74,44 @@ def timeline(
     rows[0].set_xlim(start, end)
     _time_axis(rows[-1], end - start)
     heading(rows[0], title or "Emotion along time", "")
+    return figure
+
+
+def sequences(
+    rows: Mapping[str, Sequence[Segment]],
+    *,
+    waveform: NDArray[np.float32] | None = None,
+    sample_rate: int = 16_000,
+    title: str = "",
+) -> "Figure":
+    """Several segmentations of one recording below each other, the truth say and two models.
+
+    Args:
+        rows: name of the row -> its segments; gaps stay white.
+        waveform: mono samples; draws the loudness below.
+        sample_rate: of the waveform, Hz.
+        title: above the picture.
+
+    Raises:
+        AffektError: nothing to draw, or matplotlib is missing.
+    """
+    end = max((part.end for parts in rows.values() for part in parts), default=0.0)
+    if not end > 0:
+        raise AffektError("no segment to draw")
+    ratios = [1.0] * len(rows) + ([1.4] if waveform is not None else [])
+    figure = new_figure(11, 0.9 + 0.5 * sum(ratios))
+    cells = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios, squeeze=False)[:, 0]
+    labels = list(dict.fromkeys(part.label for parts in rows.values() for part in parts))
+    colour_of = dict(zip(labels, colours(labels), strict=True))
+    for axes, (name, parts) in zip(cells, rows.items(), strict=False):
+        _strip(axes, parts, colour_of, end)
+        axes.set_ylabel(name, rotation=0, ha="right", va="center")
+    if waveform is not None:
+        _envelope(cells[-1], np.asarray(waveform), sample_rate)
+        cells[-1].set_ylabel("")
+    cells[0].set_xlim(0.0, end)
+    _time_axis(cells[-1], end)
+    heading(cells[0], title or "Which emotion follows which", "")
     return figure
 
 

@@ -1,8 +1,10 @@
 """How well a prediction did: confusion and reliability."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from affekt.exceptions import AffektError
 from affekt.plots.style import (
@@ -19,6 +21,7 @@ from affekt.plots.style import (
 from affekt.report import Report
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -31,10 +34,64 @@ def confusion(report: Report, *, title: str = "") -> "Figure":
     shares = counts / counts.sum(axis=1, keepdims=True)
     figure = new_figure(2.8 + 0.78 * len(answers), 2.0 + 0.68 * len(true_labels))
     axes = figure.add_subplot()
+    names = [f"{plain(k)}  ({n})" for k, n in zip(true_labels, counts.sum(axis=1), strict=True)]
+    _matrix(axes, shares, counts, names, answers.tolist())
+    accuracy, recall = report.accuracy, report.unweighted_average_recall
+    heading(axes, title or "Confusion", f"accuracy {accuracy}   UAR {recall}   n = {report.n_hard}")
+    return figure
+
+
+def confusions(
+    matrices: Mapping[str, NDArray[Any]], labels: Sequence[str], *, title: str = ""
+) -> "Figure":
+    """Confusion matrices of several methods side by side: rows truth, shaded by their share.
+
+    Args:
+        matrices: method -> (c, c) counts, which need not be whole; rows truth.
+        labels: c, the order of rows and columns.
+        title: above the first.
+
+    Raises:
+        AffektError: no matrix, or one that does not fit the labels.
+    """
+    c = len(labels)
+    strange = [name for name, matrix in matrices.items() if np.shape(matrix) != (c, c)]
+    if strange or not matrices:
+        raise AffektError(
+            f"confusion of {strange[0]!r} is not {c} x {c}" if strange else "no confusion to draw"
+        )
+    figure = new_figure(1.4 + (0.9 + 0.72 * c) * len(matrices), 2.0 + 0.68 * c)
+    panels = figure.subplots(1, len(matrices), squeeze=False)[0]
+    for number, (axes, (name, matrix)) in enumerate(zip(panels, matrices.items(), strict=True)):
+        counts = np.asarray(matrix, dtype=float)
+        mass = counts.sum(axis=1, keepdims=True)
+        shares = np.divide(counts, mass, out=np.zeros_like(counts), where=mass > 0)
+        names = [plain(label) for label in labels] if number == 0 else [""] * c
+        _matrix(axes, shares, None, names, labels)
+        if number:
+            axes.set_ylabel("")
+        present = mass[:, 0] > 0
+        accuracy = np.trace(counts) / counts.sum() if counts.sum() else float("nan")
+        recall = np.diag(shares)[present].mean() if present.any() else float("nan")
+        heading(axes, name if number or not title else f"{title}: {name}",
+                f"accuracy {accuracy:.3f}   UAR {recall:.3f}")  # fmt: skip
+    return figure
+
+
+def _matrix(
+    axes: "Axes",
+    shares: NDArray[Any],
+    counts: NDArray[Any] | None,
+    names: Sequence[str],
+    answers: Sequence[str],
+) -> None:
+    """Draw shares of rows as tiles with their numbers, and with counts where there are any."""
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for i, j in np.ndindex(*counts.shape):
+    for i, j in np.ndindex(*shares.shape):
         colour = PAPER if shares[i, j] > 0.55 else INK
-        if counts[i, j]:
+        if counts is None:
+            axes.text(j, i, f"{shares[i, j]:.0%}", ha="center", va="center", color=colour)
+        elif counts[i, j]:
             axes.text(j, i - 0.13, f"{shares[i, j]:.0%}", ha="center", va="center", color=colour)
             axes.text(
                 j, i + 0.24, f"{counts[i, j]}", ha="center", va="center", color=colour,
@@ -47,7 +104,6 @@ def confusion(report: Report, *, title: str = "") -> "Figure":
         ha="right",
         rotation_mode="anchor",
     )
-    names = [f"{plain(k)}  ({n})" for k, n in zip(true_labels, counts.sum(axis=1), strict=True)]
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("prediction")
     axes.set_ylabel("truth")
@@ -56,9 +112,6 @@ def confusion(report: Report, *, title: str = "") -> "Figure":
     axes.grid(which="minor", color=PAPER, linewidth=1.5)
     axes.tick_params(which="both", length=0, colors=INK)
     no_frame(axes)
-    accuracy, recall = report.accuracy, report.unweighted_average_recall
-    heading(axes, title or "Confusion", f"accuracy {accuracy}   UAR {recall}   n = {report.n_hard}")
-    return figure
 
 
 def reliability(report: Report, *, title: str = "") -> "Figure":

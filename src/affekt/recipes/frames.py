@@ -1,48 +1,84 @@
 """What the recipes on frames share: features, folds, a network taught clip by clip."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from affekt import audio
+from affekt import audio, ctc
 from affekt.batches import FrameBatches, pad
+from affekt.concatenate import utterance
 from affekt.corpus import Corpus
+from affekt.exceptions import AudioError
 from affekt.features.shortterm34 import kept_frames, shortterm34
+from affekt.metrics import unweighted_average_recall
 from affekt.models import Blstm, BlstmConfig
+from affekt.objectives import LabelSequences, SoftLabels
 from affekt.recipes import speaker_folds
 from affekt.recipes.probe import RunOptions, class_weights
 from affekt.recipes.ravdess_speaker_folds import FOLDS
 from affekt.splits import Split, by_session, from_groups
-from affekt.train import TrainOptions, label_sequences, soft_labels, train
+from affekt.train import TrainOptions, train
 
-TRAINING = TrainOptions(epochs=40, learning_rate=2e-3, clip=1.0)
+TRAINING = TrainOptions(epochs=100, learning_rate=1e-3, clip=1.0, patience=10)
 BATCH_SIZE = 64
+HELD_OUT = 0.2  # share of the training speakers, one at least, that says when to stop
+WINDOW, STEP = 0.2, 0.1  # s
 
-Frames = Sequence[NDArray[np.float32]]
+Clip = NDArray[np.float32]
+Frames = Sequence[Clip]
 Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """What a method is taught: clips of frames, targets (n, n_classes), and who speaks (n,)."""
+
+    frames: Frames
+    target: Floats
+    speakers: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def select(self, rows: Indices) -> "Lesson":
+        """Keep some clips."""
+        frames, speakers = ([part[row] for row in rows] for part in (self.frames, self.speakers))
+        return Lesson(frames, self.target[rows], speakers)
 
 
 def frames_of(
-    corpus: Corpus, options: RunOptions
-) -> tuple[dict[str, NDArray[np.float32]], dict[str, str]]:
+    corpus: Corpus, options: RunOptions, *, window: float = WINDOW, hop: float = STEP
+) -> tuple[dict[str, Clip], dict[str, str]]:
     """Give each utterance's frames, pauses and edges left out, and its recording's fingerprint.
 
     An utterance that is a pause all through keeps all its frames: it has to be answered, too.
+
+    Args:
+        corpus: every utterance is decoded.
+        options: tells of the progress.
+        window: of a frame, s.
+        hop: from frame to frame, s.
+
+    Raises:
+        AudioError: an utterance cannot be decoded, or is shorter than a frame.
     """
     frames, prints = {}, {}
-    tell = options.progress("34 features", len(corpus))
-    for id_, row in corpus.utterances.iterrows():
-        start, end = (None if pd.isna(row[k]) else float(row[k]) for k in ("start", "end"))
-        waveform = audio.load(corpus.path(str(id_)), start=start or 0.0, end=end)
-        features = shortterm34(waveform, audio.SAMPLE_RATE)
+    tell = options.progress(f"34 features of {window * 1000:g} ms", len(corpus))
+    for id_ in map(str, corpus.utterances.index):
+        waveform = utterance(corpus, id_)
+        try:
+            features = shortterm34(waveform, audio.SAMPLE_RATE, window=window, hop=hop)
+        except AudioError as problem:
+            raise AudioError(f"{id_}: {problem}") from None
         kept = kept_frames(features)
-        frames[str(id_)] = (features[kept] if kept.any() else features).astype(np.float32)
-        prints[str(id_)] = audio.fingerprint(waveform)
+        frames[id_] = (features[kept] if kept.any() else features).astype(np.float32)
+        prints[id_] = audio.fingerprint(waveform)
         tell(1)
     return frames, prints
 
@@ -57,19 +93,63 @@ def folds_of(corpus: Corpus, options: RunOptions) -> tuple[list[Split], str]:
     return speaker_folds.folds_of(corpus, options)
 
 
-def taught(train_: Frames, target: Floats, options: RunOptions, *, per_frame: bool) -> Blstm:
-    """Train a network on clips with one label each, classes weighed alike; CTC if `per_frame`."""
+def taught(lesson: Lesson, options: RunOptions, *, per_frame: bool) -> Blstm:
+    """Train a network on clips with one label each, classes weighed alike; CTC if `per_frame`.
+
+    It stops when the UAR on some of the speakers, which it is not trained on, has not risen for
+    ten epochs, and keeps the weights of the best (spec 4.4). One speaker alone: the last weights.
+    """
+    known, asked = held_out(lesson, options.seed)
     torch.manual_seed(options.seed)
-    model = Blstm(BlstmConfig(target.shape[1] + per_frame, per_frame=per_frame))
-    model.standardise(torch.from_numpy(np.concatenate(train_)))
-    soft = target.astype(np.float32)
-    labels = torch.from_numpy(target.argmax(1)[:, None] if per_frame else soft)
-    batches = FrameBatches(
-        train_, labels, torch.from_numpy(class_weights(soft)), BATCH_SIZE, options.seed
-    )
+    n_classes, n_features = lesson.target.shape[1], lesson.frames[0].shape[1]
+    model = Blstm(BlstmConfig(n_classes + per_frame, n_features=n_features, per_frame=per_frame))
+    model.standardise(torch.from_numpy(np.concatenate(known.frames)))
+    soft = known.target.astype(np.float32)
+    labels = torch.from_numpy(known.target.argmax(1)[:, None] if per_frame else soft)
+    weights = torch.from_numpy(class_weights(soft))
+    batches = FrameBatches(known.frames, labels, weights, BATCH_SIZE, options.seed)
     how = replace(TRAINING, seed=options.seed, epochs=options.epochs or TRAINING.epochs)
-    train(model, batches, how, loss=label_sequences if per_frame else soft_labels)
+    objective = LabelSequences() if per_frame else SoftLabels()
+    train(model, batches, how, objective, judge=partial(_uar, asked=asked) if asked else None)
     return model.eval()
+
+
+def held_out(lesson: Lesson, seed: int) -> tuple[Lesson, Lesson | None]:
+    """Part the speakers: those to train on, and those that say when to stop."""
+    names = sorted(set(lesson.speakers))
+    if len(names) < 2:
+        return lesson, None
+    n_asked = max(1, round(HELD_OUT * len(names)))
+    asked = set(np.random.default_rng(seed).permutation(names)[:n_asked].tolist())
+    apart = np.array([speaker in asked for speaker in lesson.speakers])
+    return lesson.select(np.flatnonzero(~apart)), lesson.select(np.flatnonzero(apart))
+
+
+def _uar(model: nn.Module, asked: Lesson) -> float:
+    assert isinstance(model, Blstm)
+    answer = probabilities(model, asked.frames).argmax(1)
+    return unweighted_average_recall(asked.target.argmax(1), answer)
+
+
+def probabilities(model: Blstm, asked: Frames) -> Floats:
+    """Answer clips, (n, n_classes): softmax of one answer, or exact posteriors under CTC.
+
+    The posterior is that of each label alone, scaled to sum to 1.
+    """
+    if model.config.per_frame:
+        found = [ctc.one_label_posterior(clip) for clip in log_probs(model, asked)]
+        scores = torch.from_numpy(np.array(found))
+    else:
+        scores = torch.cat([frame_logits(model, part)[0].double() for part in parts(asked)])
+    return np.asarray(scores.softmax(-1).numpy())
+
+
+def log_probs(model: Blstm, asked: Frames) -> Iterator[Floats]:
+    """Give the log-probabilities of each clip's frames, (n_frames, n_outputs), one by one."""
+    for part in parts(asked):
+        logits, mask = frame_logits(model, part)
+        for clip, valid in zip(logits.double().log_softmax(-1), mask, strict=True):
+            yield clip[valid].numpy()
 
 
 def frame_logits(model: Blstm, frames: Frames) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,242 @@
+"""Which emotions follow each other: CTC on the 34 features, and on frames of a frozen Whisper.
+
+The CTC paper (Chernykh and Prikhodko 2017, arXiv:1701.08071) taught its network one label an
+utterance, and left sequences for later. Here utterances of one speaker are put behind each other,
+2 to 4 emotions a recording, half of the recordings with neutral speech between them. The same
+network, two bidirectional LSTM layers, is taught the order of the labels, never the times: once on
+the 34 features, once on states of Whisper's third layer, means over 0.1 s. It is tested on
+recordings of speakers it never met; when to stop is chosen on speakers of the training part.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib.util import find_spec
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from affekt import __version__, audio, ctc, plots, sequencer
+from affekt.concatenate import NEUTRAL, Concatenation, Drawing, draw, singles, sound, usable
+from affekt.corpus import Corpus
+from affekt.models import Blstm, BlstmConfig
+from affekt.objectives import LabelSequences
+from affekt.recipes.frames import folds_of
+from affekt.recipes.probe import RunOptions, frozen_encoder
+from affekt.recipes.sequence_data import (
+    Heard,
+    LengthBatches,
+    check_lengths,
+    hear,
+    mean_and_scale,
+    padded,
+    targets,
+)
+from affekt.recipes.sequence_report import SequenceReport, compared, constant, report
+from affekt.recipes.speaker_folds import only_corpus
+from affekt.recipes.spectrogram_folds import chosen_folds, chosen_methods
+from affekt.segmenting import DECODERS, Found, frame_edges, segment
+from affekt.sequencer import HOP_SECONDS, Hearing, ShortTerm34, WhisperStates
+from affekt.sequences import emotion_error_rate
+from affekt.splits import Split, by_speaker, guard
+from affekt.timeline import Segment
+from affekt.train import TrainOptions, train
+
+N_PER_SPEAKER = 80  # recordings of several emotions, half of them with neutral speech between
+BATCH_SIZE = 64
+TRAINING = TrainOptions(epochs=60, learning_rate=2e-3, clip=1.0, patience=10)
+N_INNER_FOLDS = 5  # a fifth of the training speakers says when to stop
+N_EXAMPLES = 4
+
+Floats = NDArray[np.float64]
+
+HEARINGS: dict[str, Callable[[RunOptions], Hearing]] = {  # what the two networks hear
+    "34-features": lambda options: ShortTerm34(),
+    "whisper": lambda options: WhisperStates(frozen_encoder(options)),
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """A report and the folder it was written to."""
+
+    report: SequenceReport
+    folder: Path
+
+
+def main(options: RunOptions) -> list[Result]:
+    """Draw recordings, teach both networks fold by fold, decode both ways; report, write models."""
+    corpus = only_corpus(options).with_durations()
+    corpus = corpus.select(usable(corpus).index)
+    splits, split_name = folds_of(corpus, options)
+    splits = chosen_folds(splits, options)
+    recordings = recordings_of(corpus, options.seed)
+    rows: list[dict[str, object]] = []
+    answers: dict[str, dict[str, Found]] = {}
+    for method in chosen_methods(HEARINGS, options, HEARINGS):
+        hearing = HEARINGS[method](options)
+        tell = options.progress(f"{method}, heard", len(recordings))
+        heard = hear(corpus, recordings, hearing, options.store, tell)
+        check_lengths(heard)
+        rows += [] if rows else _constant(heard, corpus, splits)
+        new, answers[method] = _cross_validate(method, heard, corpus, splits, options)
+        rows += new
+        if options.folds is None:
+            model = taught(heard, corpus, options, options.out / method / "state-all.safetensors")
+            card = _card(corpus, method, options)
+            sequencer.save(options.out / method / "model", model, hearing, card)
+    title = f"Sequences of emotions, {corpus.name}, {len(corpus.scheme)} classes"
+    notes = [f"{split_name}; recordings are utterances of one speaker put behind each other"]
+    page = report(pd.DataFrame(rows).rename_axis("row"), title, notes, seed=options.seed)
+    page.write(options.out)
+    lines = page.results_rows(corpus.name, split_name, options.command)
+    (options.out / "results_rows.md").write_text(lines, "utf-8")
+    tested = set(splits[0].test)
+    shown = [r for r in recordings if len(r.labels) > 2 and r.utterances[0] in tested]
+    for one in shown[:: max(1, len(shown) // N_EXAMPLES)][:N_EXAMPLES]:
+        _write_example(corpus, one, {m: found[one.name] for m, found in answers.items()}, options)
+    return [Result(page, options.out)]
+
+
+def recordings_of(corpus: Corpus, seed: int) -> list[Concatenation]:
+    """Draw recordings of every speaker, and take every utterance alone."""
+    half = N_PER_SPEAKER // 2
+    labels = set(corpus.labels.columns[corpus.labels.to_numpy().max(axis=0) > 0])
+    has_neutral = NEUTRAL in labels and len(labels) > 2
+    plain = draw(corpus, N_PER_SPEAKER - half if has_neutral else N_PER_SPEAKER, seed=seed)
+    between = Drawing(neutral="between")
+    gaps = draw(corpus, half, between, seed=seed + 1) if has_neutral else []
+    renamed = [replace(one, name=f"{one.name}-gaps") for one in gaps]
+    return sorted([*plain, *renamed, *singles(corpus)], key=lambda one: one.speaker)
+
+
+def taught(heard: Heard, corpus: Corpus, options: RunOptions, state: Path | None) -> Blstm:
+    """Train on recordings of some speakers; a fifth of them says when to stop."""
+    labels = list(corpus.scheme)
+    speakers = {one.speaker for one in heard.recordings}
+    rows = corpus.utterances[corpus.utterances["speaker"].isin(speakers)]
+    asked: set[str] = set()
+    if len(speakers) > 1:
+        inner, *_ = by_speaker(rows, min(N_INNER_FOLDS, len(speakers)), seed=options.seed)
+        asked = set(rows.loc[list(inner.test), "speaker"])
+    known, unknown = heard.sides(asked)
+    torch.manual_seed(options.seed)
+    n_features = known.frames[0].shape[1]
+    model = Blstm(BlstmConfig(len(labels) + 1, n_features=n_features, per_frame=True))
+    model.mean, model.scale = mean_and_scale(known.frames)
+    target = targets(known.recordings, labels)
+    batches = LengthBatches(known.frames, target, BATCH_SIZE, options.seed)
+    judge = None
+    if asked:
+        several = unknown.where(lambda one: len(one.labels) > 1)
+        judge = partial(_judge, heard=several, labels=labels)
+    how = replace(TRAINING, seed=options.seed, epochs=options.epochs or TRAINING.epochs)
+    tell = options.progress("steps, at most", how.epochs * len(batches))
+    if state is not None:
+        state.parent.mkdir(parents=True, exist_ok=True)
+    train(
+        model, batches, how, LabelSequences(), judge=judge, state=state,
+        on_step=lambda *_: tell(1),
+    )  # fmt: skip
+    return model.eval()
+
+
+def _judge(model: nn.Module, heard: Heard, labels: Sequence[str]) -> float:
+    """Minus the emotion error rate of the best paths."""
+    found = []
+    for frames in log_probs_of(model, heard):
+        path = frames.argmax(1).tolist()
+        found.append([labels[k] for k in ctc.collapse(path, blank=len(labels))])
+    return -emotion_error_rate([one.labels for one in heard.recordings], found)
+
+
+def log_probs_of(model: nn.Module, heard: Heard) -> Iterator[Floats]:
+    """Give each recording's log-probabilities, (n_frames, n_labels + 1), in order."""
+    for first in range(0, len(heard), BATCH_SIZE):
+        x, mask = padded(heard.frames[first : first + BATCH_SIZE])
+        with torch.inference_mode():
+            logits = model(x, mask).double().log_softmax(-1)
+        for clip, valid in zip(logits, mask, strict=True):
+            yield clip[valid].numpy()
+
+
+def _cross_validate(
+    method: str, heard: Heard, corpus: Corpus, splits: Sequence[Split], options: RunOptions
+) -> tuple[list[dict[str, object]], dict[str, Found]]:
+    """Give the rows of all decoders on all recordings, and what the first decoder found."""
+    prints = dict(zip((r.name for r in heard.recordings), heard.fingerprints, strict=True))
+    rows: list[dict[str, object]] = []
+    answers: dict[str, Found] = {}
+    tell = options.progress(f"{method}, folds", len(splits))
+    for split in splits:
+        guard(split, corpus.utterances, fingerprints=prints)
+        tested = set(corpus.utterances.loc[list(split.test), "speaker"])
+        state = options.out / method / f"state-{split.name.replace('/', '-')}.safetensors"
+        known, asked = heard.sides(tested)
+        model = taught(known, corpus, options, state)
+        for one, truth, seconds, frames in zip(
+            asked.recordings, asked.segments, asked.seconds, log_probs_of(model, asked), strict=True
+        ):
+            centres = heard.first + HOP_SECONDS * np.arange(len(frames))
+            edges = frame_edges(centres, HOP_SECONDS, float(seconds))
+            for decoder in DECODERS:
+                found = segment(frames, list(corpus.scheme), edges, decoder=decoder)
+                about = {"method": method, "decoder": decoder, "fold": split.name}
+                rows.append(compared(one, truth, found, **about))
+                answers.setdefault(one.name, found)
+        tell(1)
+    return rows, answers
+
+
+def _constant(heard: Heard, corpus: Corpus, splits: Sequence[Split]) -> list[dict[str, object]]:
+    """Answer one label throughout, that which most seconds of the training part have."""
+    rows = []
+    for split in splits:
+        tested = set(corpus.utterances.loc[list(split.test), "speaker"])
+        known, asked = heard.sides(tested)
+        seconds = dict.fromkeys(corpus.scheme, 0.0)
+        for start, end, label in chain.from_iterable(known.segments):
+            seconds[label] += end - start
+        answer = max(seconds, key=seconds.__getitem__)
+        for one, truth, length in zip(asked.recordings, asked.segments, asked.seconds, strict=True):
+            about = {"method": "always the same", "decoder": "none", "fold": split.name}
+            rows.append(compared(one, truth, constant(answer, float(length)), **about))
+    return rows
+
+
+def _card(corpus: Corpus, method: str, options: RunOptions) -> dict[str, object]:
+    """Say what the model that is written has heard."""
+    known = {key: corpus.card.get(key) for key in ("version", "licence", "citation")}
+    speakers = sorted(f"{corpus.name}/{s}" for s in corpus.utterances["speaker"].dropna().unique())
+    return {
+        "name": f"{corpus.name}-{method}-ctc",
+        "version": __version__,
+        "labels": list(corpus.scheme),
+        "corpora": [
+            {"name": corpus.name, **known, "utterances": len(corpus), "speakers": speakers}
+        ],
+        "upstream": None if method == "34-features" else options.upstream_name,
+        "selection": "emotion error rate on a fifth of the speakers, which it was not trained on",
+        "options": {"seed": options.seed, "n_per_speaker": N_PER_SPEAKER},
+    }
+
+
+def _write_example(
+    corpus: Corpus, one: Concatenation, found: Mapping[str, Found], options: RunOptions
+) -> None:
+    """Write a recording that no network was taught, and draw what each says of it."""
+    made = sound(corpus, one)
+    name = one.name.replace("/", "-")
+    folder = options.out / "examples"
+    folder.mkdir(parents=True, exist_ok=True)
+    audio.write(folder / f"{name}.wav", made.waveform)
+    if find_spec("matplotlib"):
+        rows = {"truth": [Segment(*part, 1.0) for part in made.segments]}
+        rows |= {method: list(answer.segments) for method, answer in found.items()}
+        picture = plots.sequences(rows, waveform=made.waveform, title=f"{corpus.name}, {name}")
+        plots.save(picture, folder / f"{name}.png")
