@@ -2,9 +2,10 @@ import math
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
-from affekt.losses import soft_cross_entropy
+from affekt.losses import fast_gradient_sign, soft_cross_entropy
 
 
 def random(*shape, seed=0):
@@ -58,3 +59,108 @@ def test_the_gradient_is_prediction_minus_target():
     target = random(1, 4, seed=1).softmax(-1)
     soft_cross_entropy(logits, target).backward()
     torch.testing.assert_close(logits.grad, logits.detach().softmax(-1) - target)
+
+
+# an attacker
+
+
+class Straight(nn.Module):
+    """A linear network on what is not padding: (batch, 2, time) -> (batch, 3)."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(random(3, 2, 5, seed=4))
+
+    def forward(self, x, mask):
+        x = x if mask is None else x * mask[:, None]
+        return torch.einsum("bft,cft->bc", x, self.weight)
+
+
+def closed_form(model, x, mask, epsilon):
+    """d loss / d x = sum over classes of (probability - own answer) * the class' weights."""
+    logits = model(x, mask)
+    surplus = logits.softmax(-1) - F.one_hot(logits.argmax(-1), 3)
+    gradient = torch.einsum("bc,cft->bft", surplus, model.weight)
+    gradient = gradient if mask is None else gradient * mask[:, None]
+    return epsilon * gradient.sign()
+
+
+MASK = torch.arange(5) < torch.tensor([5, 2, 4, 1])[:, None]
+
+
+@pytest.mark.parametrize("mask", [None, MASK])
+@pytest.mark.parametrize("epsilon", [0.02, 3.0])
+def test_the_worst_change_of_a_linear_network_has_a_closed_form(mask, epsilon):
+    model, x = Straight(), random(4, 2, 5)
+    with torch.no_grad():
+        expected = closed_form(model, x, mask, epsilon)
+    found = fast_gradient_sign(model, x, mask, epsilon)
+    torch.testing.assert_close(found, expected)
+    assert found.abs().max() == pytest.approx(epsilon)
+
+
+def test_no_change_of_that_size_hurts_a_linear_network_more():
+    model, x = Straight(), random(4, 2, 5)
+    answer = model(x, None).argmax(-1)
+
+    def loss(change):
+        return F.cross_entropy(model(x + change, None), answer, reduction="none")
+
+    with torch.no_grad():
+        worst = loss(closed_form(model, x, None, 1e-3))
+        found = loss(fast_gradient_sign_of(model, x, 1e-3))
+        torch.testing.assert_close(found, worst)
+        assert (found > loss(torch.zeros_like(x))).all()
+        for seed in range(200):
+            assert (loss(1e-3 * random(4, 2, 5, seed=seed).sign()) <= worst + 1e-6).all()
+
+
+def fast_gradient_sign_of(model, x, epsilon):
+    with torch.enable_grad():
+        return fast_gradient_sign(model, x, None, epsilon)
+
+
+def test_padding_gets_no_change():
+    found = fast_gradient_sign(Straight(), random(4, 2, 5), MASK, 0.1)
+    there = MASK[:, None].expand_as(found)
+    assert not found[~there].any()
+    assert found[there].all()
+
+
+def test_an_attack_leaves_gradients_weights_and_input_alone():
+    model, x = Straight(), random(4, 2, 5)
+    model.weight.grad = torch.full_like(model.weight, 7.0)
+    weight, before = model.weight.clone(), x.clone()
+    fast_gradient_sign(model, x, None, 0.1)
+    assert (model.weight.grad == 7.0).all()
+    assert torch.equal(model.weight, weight)
+    assert torch.equal(x, before)
+    assert not x.requires_grad
+    assert x.grad is None
+
+
+def test_a_network_that_learns_nothing_can_be_attacked():
+    model, x = Straight().requires_grad_(False), random(4, 2, 5)
+    assert torch.equal(fast_gradient_sign(model, x, None, 0.1), closed_form(model, x, None, 0.1))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_an_attacker_meets_the_network_as_it_answers_and_puts_its_mode_back(training):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(6), nn.Linear(6, 3)).train(training)
+
+    class Masked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = model
+
+        def forward(self, x, mask):
+            return self.inner(x)
+
+    masked = Masked().train(training)
+    x = random(4, 6)
+    running = model[1].running_mean.clone()
+    first, again = (fast_gradient_sign(masked, x, None, 0.1) for _ in range(2))
+    assert torch.equal(first, again)  # no dropout
+    assert torch.equal(model[1].running_mean, running)
+    assert masked.training is model[0].training is training

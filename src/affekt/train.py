@@ -18,11 +18,12 @@ from typing import Protocol
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast
 from torch import Tensor, nn
 
 from affekt.batches import Batch
-from affekt.exceptions import TrainingError
-from affekt.resume import State, restore_state, save_state
+from affekt.exceptions import CheckpointError, TrainingError
+from affekt.resume import REMEDY, State, restore_state, save_state
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -157,7 +158,8 @@ def train(
     Raises:
         CheckpointError: `state` is damaged, belongs to another model, data or options, or cannot
             be written.
-        TrainingError: the loss of a batch is not finite, or processes outnumber devices.
+        TrainingError: the loss of a batch or a weight is not finite, or processes outnumber
+            devices.
     """
     check_processes(int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     accelerator = Accelerator()
@@ -169,6 +171,7 @@ def train(
     now = State()
     if state is not None and state.exists():
         now = restore_state(state, model, optimizer, identity)
+        _check_judge(state, now, judge, per_epoch)
     home = parameters[0].device
     network, optimizer = accelerator.prepare(model.to(accelerator.device), optimizer)
     done, losses, step = now.step, [], 0
@@ -190,13 +193,16 @@ def train(
             _check_loss(ran[-1], epoch, number, group)
             now = replace(now, step=step, seconds=time.monotonic() - began)
             if number == per_epoch - 1:
-                now = _end_of_epoch(model, now, judge, after_epoch)
+                now = _end_of_epoch(model, now, judge, after_epoch, accelerator)
             if on_step is not None:
                 on_step(step, n_steps, ran[-1])
             last = step == n_steps or (
                 number == per_epoch - 1 and _is_enough(now.scores, options.patience)
             )
-            if state is not None and (step % options.save_every == 0 or last):
+            if step % options.save_every and not last:
+                continue
+            _check_weights(parameters, step)
+            if state is not None:
                 accelerator.wait_for_everyone()
                 if accelerator.is_main_process:
                     save_state(state, model, optimizer, now, identity)
@@ -240,8 +246,16 @@ def _end_of_epoch(
     now: State,
     judge: Judge | None,
     after_epoch: Callable[[nn.Module], None] | None,
+    accelerator: Accelerator,
 ) -> State:
-    """Change the model, judge it, and keep its weights if none were better."""
+    """Change the model, judge it, and keep its weights if none were better.
+
+    Several processes go by the first one's running statistics and its judgement: else they would
+    not stop together.
+    """
+    several = accelerator.num_processes > 1
+    if several:
+        broadcast(list(model.buffers()))
     if after_epoch is not None:
         after_epoch(model)
     if judge is None:
@@ -249,6 +263,9 @@ def _end_of_epoch(
     model.eval()
     with torch.inference_mode():
         score = judge(model)
+    if several:
+        shared = torch.tensor(score, dtype=torch.float64, device=accelerator.device)
+        score = float(broadcast(shared))
     best = now.best
     if not now.scores or score > max(now.scores):
         best = {name: value.detach().clone() for name, value in model.state_dict().items()}
@@ -302,6 +319,22 @@ def _check_loss(loss: float, epoch: int, number: int, group: Sequence[Batch]) ->
         f"epoch {epoch}, batch {number}{which if rows else ''}: the loss is {loss}; the last state"
         " saved is whole: look at these utterances, or lower the learning rate"
     )
+
+
+def _check_weights(parameters: Sequence[Tensor], step: int) -> None:
+    """Stop before weights are saved that a finite loss with an infinite gradient has spoilt."""
+    if not all(bool(torch.isfinite(values).all()) for values in parameters):
+        raise TrainingError(
+            f"step {step}: weights are not finite, though the loss was; the last state saved is"
+            " whole: lower the learning rate, or clip the gradient"
+        )
+
+
+def _check_judge(state: Path, now: State, judge: Judge | None, per_epoch: int) -> None:
+    """Refuse to go on with weights that a judge chose where none does, and the reverse."""
+    if now.step >= per_epoch and bool(now.scores) != (judge is not None):
+        made = "with" if now.scores else "without"
+        raise CheckpointError(f"{state}: was made {made} choosing among epochs; {REMEDY}")
 
 
 def _identity(
