@@ -309,8 +309,13 @@ def test_ravdess_speaker_folds_runs_on_a_small_tree(place, tmp_path):
 
 
 def test_every_recipe_has_a_test():
-    beside = {"meant_and_heard", "ctc_table_1"}  # test_recipes_people.py, test_recipes_frames.py
-    assert set(RECIPES) == {"affekt_base", "ravdess_speaker_folds", "speaker_folds"} | beside
+    elsewhere = {  # in tests/test_recipes_*.py and tests/test_sequences_recipe.py
+        *("meant_and_heard", "ctc_table_1", "frame_lengths", "sequences", "iemocap_4"),
+        *("dusha_table_3", "dusha_crowd", "lssed_figure_2", "lssed_table_4", "lssed_table_5"),
+        "lssed_table_6",
+    }
+    here = {"affekt_base", "ravdess_speaker_folds", "speaker_folds"}
+    assert set(RECIPES) == here | elsewhere
 
 
 @pytest.mark.parametrize(

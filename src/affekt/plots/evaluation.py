@@ -32,7 +32,8 @@ def confusion(report: Report, *, title: str = "") -> "Figure":
     true_labels, answers = np.array(report.labels)[rows], np.array(report.labels)[columns]
     counts = report.confusion[np.ix_(rows, columns)]
     shares = counts / counts.sum(axis=1, keepdims=True)
-    figure = new_figure(2.8 + 0.78 * len(answers), 2.0 + 0.68 * len(true_labels))
+    across, down = max(2, len(answers)), max(2, len(true_labels))  # room for the heading
+    figure = new_figure(2.8 + 0.78 * across, 2.0 + 0.68 * down)
     axes = figure.add_subplot()
     names = [f"{plain(k)}  ({n})" for k, n in zip(true_labels, counts.sum(axis=1), strict=True)]
     _matrix(axes, shares, counts, names, answers.tolist())

@@ -21,7 +21,7 @@ from affekt.objectives import LabelSequences, SoftLabels
 from affekt.recipes import speaker_folds
 from affekt.recipes.probe import RunOptions, class_weights
 from affekt.recipes.ravdess_speaker_folds import FOLDS
-from affekt.splits import Split, by_session, from_groups
+from affekt.splits import Split, by_session, from_groups, official
 from affekt.train import TrainOptions, train
 
 TRAINING = TrainOptions(epochs=100, learning_rate=1e-3, clip=1.0, patience=10)
@@ -84,8 +84,10 @@ def frames_of(
 
 
 def folds_of(corpus: Corpus, options: RunOptions) -> tuple[list[Split], str]:
-    """Sessions of IEMOCAP, EmoBox's folds of RAVDESS, speakers elsewhere."""
+    """Sessions of IEMOCAP, EmoBox's folds of RAVDESS, Dusha's own split, speakers elsewhere."""
     table = corpus.utterances
+    if corpus.name == "dusha":
+        return official(table), "official"
     if corpus.name == "ravdess":
         return from_groups(table, FOLDS), "EmoBox, 6 folds of 4 actors"
     if corpus.name == "iemocap":

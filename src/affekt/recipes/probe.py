@@ -50,6 +50,12 @@ class RunOptions:
     layers: tuple[int, ...] = LAYERS
     split: str | None = None  # one of affekt.splits.KINDS; None = the recipe's own
     allow_shared_speakers: bool = False
+    folds: tuple[str, ...] | None = None  # names of the folds to run; None = all
+    method: str | None = None  # one of the recipe's; None = its own choice, or all
+    protocol: str = "clean"  # "paper": the epoch is chosen on the test part, and the report says so
+    init: Path | None = None  # a checkpoint folder that training starts from
+    seeds: int = 1  # trainings of recipes that take several: seed, seed + 1, ...
+    training: str = "ours"  # "paper": as the authors trained, for the recipes lssed_*
 
     @property
     def upstream_name(self) -> str:

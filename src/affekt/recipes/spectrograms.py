@@ -1,42 +1,44 @@
-"""What the recipes on spectrograms share: clips, a network taught as its authors teach it, folds."""
+"""What the recipes on spectrograms share: clips, and a network taught as its authors do it.
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+`spectrogram_folds.py` asks such networks fold by fold; `released.py` writes them as checkpoints.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from affekt import checkpoint
 from affekt.batches import (
+    Rows,
     SpectrogramBatches,
     by_length,
     length_buckets,
     neighbours_in_length,
     stack,
 )
+from affekt.corpora.dusha.experiments import read_features
 from affekt.corpus import Corpus
 from affekt.exceptions import CheckpointError, CorpusError
 from affekt.features import FEATURES
+from affekt.losses import fast_gradient_sign
 from affekt.metrics import unweighted_average_recall
 from affekt.objectives import Objective, SoftLabels
+from affekt.recipes.clips import Clips, Float32, View, audible_part, repeated, standardised
 from affekt.recipes.probe import RunOptions, class_weights
-from affekt.recipes.results import Result, write
-from affekt.report import evaluate
-from affekt.splits import Split, by_speaker, guard
 from affekt.store import stored
 from affekt.train import Trained, TrainOptions, train
 
+RELEASED = "log_mel_dusha"  # what features in the place of recordings are
 FRAMES_PER_BATCH = 16_000  # when asking: padding included
-HELD_OUT_FOLDS = 5  # one of so many parts of the training speakers chooses the epoch
-AUDIBLE = 45.0  # dB under the loudest: what is softer at both ends is left out
-MARGIN = 0.1  # s kept beside what is audible
 
-Float32 = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Change = Callable[[Float32, np.random.Generator], Float32]
 
@@ -56,11 +58,19 @@ class Method:
         change: augmentation, or None.
         draw_by_length: batches of one length with replacement, as in the Dusha paper; else each
             clip once an epoch.
+        chances: label -> how much more often than others its clips are drawn by length; labels
+            that are not named: 1.
+        balanced: every class counts the same in the loss; else every clip does.
         standardise: by mean and deviation of each mel band over the training part.
         fill: what padding holds; `on_both_sides`: where it stands, unmasked.
         after_epoch: changes the network behind each epoch.
         choose: the epoch is chosen on a part of the training speakers; else all of them are
             learned from, and the last epoch counts.
+        steps: as many epochs as make so many steps, instead of `training`'s.
+        trim: leave out what is not audible before and behind.
+        least: frames; a shorter clip is repeated.
+        attack: the test part is asked a second time, shifted by an attacker's steps of this size.
+        tell: what a taught network has to say for the report, when it hears some clips.
     """
 
     build: Callable[[int], nn.Module]
@@ -69,83 +79,92 @@ class Method:
     decibel: float
     training: TrainOptions
     batch_size: int = 64
-    objective: Objective = SoftLabels()
+    objective: Objective = field(default_factory=SoftLabels)
     change: Change | None = None
     draw_by_length: bool = False
+    chances: Mapping[str, float] | None = None
+    balanced: bool = True
     standardise: bool = False
     fill: float = 0.0
     on_both_sides: bool = False
     after_epoch: Callable[[nn.Module], None] | None = None
     choose: bool = True
-
-
-@dataclass(frozen=True, eq=False)
-class Clips:
-    """Spectrograms of a corpus' utterances: `spectrograms`, each (n_mels, time); `labels` (n, c)."""
-
-    corpus: Corpus
-    spectrograms: Sequence[Float32]
-    fingerprints: dict[str, str]
-
-    def select(self, ids: Iterable[str]) -> "Clips":
-        """Keep some utterances, in the order given."""
-        chosen = self.corpus.select(ids)
-        rows = self.corpus.utterances.index.get_indexer(chosen.utterances.index)
-        return Clips(chosen, [self.spectrograms[row] for row in rows], self.fingerprints)
-
-    @property
-    def target(self) -> Float32:
-        """Labels, (n, n_classes)."""
-        return self.corpus.labels.to_numpy(np.float32)
-
-    @property
-    def lengths(self) -> list[int]:
-        """Frames of each."""
-        return [clip.shape[1] for clip in self.spectrograms]
+    steps: int | None = None
+    trim: bool = True
+    least: int = 0
+    attack: float | None = None
+    tell: Callable[["Taught", Sequence[Float32]], str] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Taught:
-    """A network that learned, and what its input is standardised with, (n_mels, 1)."""
+    """A network that learned, and what its input is standardised with, (n_mels, 1) or (1, 1)."""
 
     model: nn.Module
     mean: Float32
     scale: Float32
     trained: Trained
     rate: float  # the learning rate that it took
+    epochs: int  # planned
+    collapsed: bool = False  # it calls all it learned from the same, where they are not
 
-    def ask(self, clips: Sequence[Float32]) -> Floats:
-        """Give logits, (n, n_classes)."""
-        standard = [(clip - self.mean) / self.scale for clip in clips]
-        return _ask(self.model, standard)
+    def ask(self, clips: Sequence[Float32], attack: float | None = None) -> Floats:
+        """Give logits, (n, n_classes).
+
+        Args:
+            clips: as they come, each (n_mels, time).
+            attack: so far an attacker who knows the network shifts every cell first, in units of
+                the standardised input.
+        """
+        return _ask(self.model, self.standardised(clips), attack)
+
+    def standardised(self, clips: Sequence[Float32]) -> View:
+        """Give what the network itself reads."""
+        return standardised(clips, self.mean, self.scale)
 
 
 def clips_of(corpus: Corpus, method: Method, options: RunOptions) -> Clips:
     """Compute, or read from the store, the spectrograms of a corpus' usable utterances.
 
-    What stands before and behind the audible part is left out.
+    What stands before and behind the audible part is left out, if the method says so.
     """
     table = corpus.utterances
     good = table.index.isin(corpus.labels.index) & (table["excluded"] == "").to_numpy()
     usable = corpus.select(table.index[good])
     if not len(usable):
         raise CorpusError(f"{corpus.root}: no utterance of {corpus.name} can be used")
-    found = stored(
-        usable,
-        FEATURES[method.feature],
-        store=options.store,
-        on_utterances=options.progress(f"{corpus.name}, {method.feature}", len(usable)),
-    )
-    audible = [audible_part(clip, method) for clip in found.features]
-    return Clips(usable, audible, found.fingerprints)
+    tell = options.progress(f"{corpus.name}, {method.feature}", len(usable))
+    if usable.utterances["file"].str.endswith(".npy").all():
+        return _released_features(usable, method, tell)
+    found = stored(usable, FEATURES[method.feature], store=options.store, on_utterances=tell)
+    change = partial(_prepared, method=method)
+    lengths = [change(clip).shape[1] for clip in found.features]
+    return Clips(usable, View(found.features, lengths, change=change), found.fingerprints)
 
 
-def audible_part(spectrogram: Float32, method: Method) -> Float32:
-    """Leave out what is soft at both ends: AUDIBLE dB under the loudest, but for a margin."""
-    level = spectrogram.max(0) * method.decibel
-    loud = np.flatnonzero(level > level.max() - AUDIBLE)
-    beside = round(MARGIN / method.hop)
-    return spectrogram[:, max(0, loud[0] - beside) : loud[-1] + beside + 1]
+def _released_features(corpus: Corpus, method: Method, tell: Callable[[int], None]) -> Clips:
+    """Read features that were released in the place of recordings; they are cut already.
+
+    Raises:
+        CorpusError: the method reads another feature.
+    """
+    if method.feature != RELEASED:
+        raise CorpusError(f"{corpus.root}: its features are {RELEASED}, not {method.feature}")
+    paths = {id_: corpus.path(id_) for id_ in corpus.utterances.index}
+    lengths, prints = [], {}
+    for id_, path in paths.items():
+        clip = read_features(path)
+        lengths.append(clip.shape[1])
+        prints[id_] = hashlib.blake2b(clip.tobytes(), digest_size=16).hexdigest()
+        tell(1)
+    return Clips(corpus, View(list(paths.values()), lengths, change=read_features), prints)
+
+
+def _prepared(spectrogram: Float32, method: Method) -> Float32:
+    heard = spectrogram
+    if method.trim:
+        heard = audible_part(spectrogram, decibel=method.decibel, hop=method.hop)
+    return repeated(heard, method.least)
 
 
 def teach(
@@ -163,11 +182,12 @@ def teach(
     """
     rate = method.training.learning_rate
     for attempt in range(2):
-        path = None if state is None else state.with_suffix(f".{attempt}.safetensors")
+        path = None if state is None else state.with_name(f"{state.name}.{attempt}.safetensors")
         taught = _teach(method, train_, judged, options, rate / 10**attempt, path, what)
-        if np.ptp(taught.ask(train_.spectrograms).argmax(1)) > 0:
-            break
-    return taught
+        constant = np.ptp(taught.ask(train_.spectrograms).argmax(1)) == 0
+        if not constant or np.ptp(train_.target.argmax(1)) == 0:
+            return taught
+    return replace(taught, collapsed=True)
 
 
 def _teach(
@@ -182,27 +202,27 @@ def _teach(
     torch.manual_seed(options.seed)
     target = train_.target
     model = method.build(target.shape[1])
+    standard = None
     if options.init is not None:
-        start_from(model, options.init)
-    mean, scale = _standard(train_.spectrograms) if method.standardise else _as_is()
-    known = [(clip - mean) / scale for clip in train_.spectrograms]
-    size = min(method.batch_size, len(known))
-    lengths = train_.lengths
+        standard = start_from(model, options.init, list(train_.corpus.scheme), method.feature)
+    if standard is None:
+        standard = _standard(train_.spectrograms) if method.standardise else _as_is()
+    mean, scale = standard
+    known = standardised(train_.spectrograms, mean, scale)
+    weight = class_weights(target) if method.balanced else np.ones(len(target), np.float32)
     batches = SpectrogramBatches(
         known,
         torch.from_numpy(target),
-        torch.from_numpy(class_weights(target)),
-        partial(by_length, [n * method.hop for n in lengths], size)
-        if method.draw_by_length
-        else partial(neighbours_in_length, lengths, size),
+        torch.from_numpy(weight),
+        _draw(method, train_),
         options.seed,
         method.change,
         method.fill,
         method.on_both_sides,
     )
-    epochs = options.epochs or method.training.epochs
+    epochs = options.epochs or _planned(method, len(batches))
     how = replace(method.training, learning_rate=rate, epochs=epochs, seed=options.seed)
-    tell = options.progress(what, how.epochs * len(batches))
+    tell = options.progress(what, how.epochs * -(-len(batches) // how.accumulate))
     trained = train(
         model,
         batches,
@@ -213,128 +233,128 @@ def _teach(
         state=state,
         on_step=lambda *_: tell(1),
     )
-    return Taught(model.eval(), mean, scale, trained, rate)
+    return Taught(model.eval(), mean, scale, trained, rate, epochs)
+
+
+def _draw(method: Method, train_: Clips) -> Callable[[np.random.Generator], Rows]:
+    """How the rows of an epoch's batches are drawn."""
+    size = min(method.batch_size, len(train_.lengths))
+    if not method.draw_by_length:
+        return partial(neighbours_in_length, train_.lengths, size)
+    chance = None
+    if method.chances is not None:
+        labels = train_.corpus.labels.idxmax(axis=1)
+        chance = [method.chances.get(str(label), 1.0) for label in labels]
+    seconds = [n_frames * method.hop for n_frames in train_.lengths]
+    return partial(by_length, seconds, size, chance=chance)
+
+
+def _planned(method: Method, n_batches: int) -> int:
+    """Epochs, as many as the method names or as make its steps."""
+    if method.steps is None:
+        return method.training.epochs
+    return -(-method.steps // -(-n_batches // method.training.accumulate))
 
 
 def _judge(judged: Clips, mean: Float32, scale: Float32) -> Callable[[nn.Module], float]:
     """UAR on what is held out."""
     truth = judged.target.argmax(1)
-    asked = [(clip - mean) / scale for clip in judged.spectrograms]
+    asked = standardised(judged.spectrograms, mean, scale)
     return lambda model: unweighted_average_recall(truth, _ask(model, asked).argmax(1))
 
 
-def start_from(model: nn.Module, folder: Path) -> None:
+def start_from(
+    model: nn.Module, folder: Path, labels: Sequence[str], feature: str
+) -> tuple[Float32, Float32] | None:
     """Put in the weights of a checkpoint folder, but for the last layer where labels differ.
 
+    Args:
+        model: its last layer is called `classifier`.
+        folder: of `affekt.checkpoint`.
+        labels: of the model's outputs, in order.
+        feature: what the model will read, one of FEATURES.
+
+    Returns:
+        Mean and deviation that its input was standardised with, as its card says: the weights
+        read these units, so what starts from them keeps them, whatever the new corpus' own are.
+        None where the card says nothing.
+
     Raises:
-        CheckpointError: it holds another network.
+        CheckpointError: it holds another network, reads another feature, or has the same labels
+            in another order.
     """
-    other, _ = checkpoint.load(folder)
+    other, card = checkpoint.load(folder)
     if type(other) is not type(model):
         raise CheckpointError(
             f"{folder}: holds a {type(other).__name__}, not a {type(model).__name__}"
         )
+    if card.get("feature", feature) != feature:
+        raise CheckpointError(f"{folder}: its network reads {card['feature']}, not {feature}")
+    if card["labels"] != list(labels) and sorted(card["labels"]) == sorted(labels):
+        raise CheckpointError(
+            f"{folder}: its labels are in another order than the corpus' {', '.join(labels)}:"
+            f" bring the corpus to {', '.join(card['labels'])} (`Corpus.relabel`)"
+        )
     mine, theirs = model.state_dict(), other.state_dict()
-    differ = [name for name in mine if name not in theirs or mine[name].shape != theirs[name].shape]
-    if any(not name.startswith("classifier") for name in differ):
-        raise CheckpointError(f"{folder}: its network has another shape: {differ[0]}")
-    model.load_state_dict({n: mine[n] if n in differ else theirs[n] for n in mine})
+    last = {name for name in mine if name.startswith("classifier.")}
+    shapes, others = ({n: v.shape for n, v in part.items()} for part in (mine, theirs))
+    for name in sorted((shapes.keys() | others.keys()) - last):
+        if shapes.get(name) != others.get(name):
+            raise CheckpointError(f"{folder}: its network has another shape: {name}")
+    kept = last if card["labels"] != list(labels) else set()
+    model.load_state_dict({n: mine[n] if n in kept else theirs[n] for n in mine})
+    return standard_of(card, folder)
+
+
+def standard_of(card: dict[str, Any], folder: Path) -> tuple[Float32, Float32] | None:
+    """Read mean and deviation of the input from a card, each (n_mels, 1); None: it has none.
+
+    Raises:
+        CheckpointError: they are no numbers, of different lengths, or a deviation is not above 0.
+    """
+    if "mean" not in card and "scale" not in card:
+        return None
+    try:
+        mean, scale = (np.array(card[name], dtype=np.float32) for name in ("mean", "scale"))
+    except (KeyError, TypeError, ValueError):
+        mean, scale = np.empty(0, np.float32), np.zeros(1, np.float32)
+    whole = mean.ndim == scale.ndim == 1 and len(mean) == len(scale)
+    if not (whole and np.isfinite(mean).all() and np.isfinite(scale).all() and (scale > 0).all()):
+        raise CheckpointError(
+            f"{folder}: `mean` and `scale` of its card are no numbers for each mel band"
+        )
+    return mean[:, None], scale[:, None]
 
 
 def _standard(clips: Sequence[Float32]) -> tuple[Float32, Float32]:
     """Mean and deviation of each mel band over all frames, (n_mels, 1)."""
     frames = sum(clip.shape[1] for clip in clips)
-    mean = sum(clip.sum(1, dtype=np.float64) for clip in clips) / frames
+    mean = np.asarray(sum(clip.sum(1, dtype=np.float64) for clip in clips)) / frames
     square = sum(np.square(clip, dtype=np.float64).sum(1) for clip in clips) / frames
     scale = np.sqrt(np.maximum(square - np.square(mean), 1e-12))
-    return np.float32(mean)[:, None], np.float32(scale)[:, None]
+    return mean.astype(np.float32)[:, None], scale.astype(np.float32)[:, None]
 
 
 def _as_is() -> tuple[Float32, Float32]:
     return np.zeros((1, 1), np.float32), np.ones((1, 1), np.float32)
 
 
-def _ask(model: nn.Module, clips: Sequence[Float32]) -> Floats:
-    """Ask a network in evaluation mode: clips of about one length at a time."""
+def _ask(model: nn.Module, clips: View, attack: float | None = None) -> Floats:
+    """Ask a network in evaluation mode: clips of about one length at a time.
+
+    One that would hear the padding is asked about each clip alone (spec 1.6.2).
+    """
+    hides = getattr(getattr(model, "config", None), "masked", True)
+    device = next(model.parameters()).device
     found: list[Floats] = [np.empty(0)] * len(clips)
-    for rows in length_buckets([clip.shape[1] for clip in clips], FRAMES_PER_BATCH):
+    for rows in length_buckets(clips.lengths, FRAMES_PER_BATCH if hides else 1):
         x, mask = stack([clips[row] for row in rows])
+        assert mask is not None
+        x, mask = x.to(device), mask.to(device)
+        if attack is not None:
+            x = x + fast_gradient_sign(model, x, mask, attack)
         with torch.inference_mode():
-            logits = model(x, mask).double().numpy()
+            logits = model(x, mask).double().cpu().numpy()
         for row, values in zip(rows, logits, strict=True):
             found[row] = values
     return np.stack(found)
-
-
-def cross_validate(
-    clips: Clips,
-    splits: Sequence[Split],
-    split_name: str,
-    name: str,
-    method: Method,
-    options: RunOptions,
-    *,
-    notes: Sequence[str] = (),
-) -> Result:
-    """Teach on each fold's training part, ask its test part, report all of them together.
-
-    Where the method chooses an epoch, a part of the training speakers does; with the protocol "paper" the test part
-    does, as some papers did, and the report says so first.
-    """
-    corpus = clips.corpus
-    head = list(notes)
-    if options.protocol == "paper":
-        head.insert(0, "SELECTED ON THE TEST PART: the epoch was chosen by what is reported here")
-    chosen = [s for s in splits if options.folds is None or s.name in options.folds]
-    if not chosen:
-        known = ", ".join(split.name for split in splits)
-        raise CorpusError(f"--folds {','.join(options.folds or ())}: there are {known}")
-    parts, minutes, epochs, n_parameters = [], 0.0, [], 0
-    for split in chosen:
-        guard(split, corpus.utterances, fingerprints=clips.fingerprints)
-        test = clips.select(split.test)
-        known, judged = clips.select(split.train), None
-        if options.protocol == "paper":
-            judged = test
-        elif method.choose:
-            known, judged = held_out(known, options.seed)
-        state = options.out / f"{name}-{split.name}"
-        taught = teach(method, known, judged, options, state=state, what=f"{name}, {split.name}")
-        logits = torch.from_numpy(taught.ask(test.spectrograms))
-        parts.append(pd.DataFrame(logits.softmax(1), list(split.test), list(corpus.scheme)))
-        minutes += taught.trained.seconds / 60
-        epochs.append(_epochs(taught, method, options))
-        n_parameters = sum(p.numel() for p in taught.model.parameters())
-        if taught.rate != method.training.learning_rate:
-            head.append(f"{split.name} had collapsed: trained anew at a rate of {taught.rate:g}")
-    predictions = pd.concat(parts).rename_axis("utterance")
-    fold_of = {id_: split.name for split in chosen for id_ in split.test}
-    head += [
-        f"{n_parameters:,} parameters; {minutes:.0f} min of training; epochs: {', '.join(epochs)}"
-    ]
-    report = evaluate(
-        corpus.labels.loc[predictions.index],
-        predictions,
-        speakers=corpus.utterances["speaker"],
-        folds=pd.Series(fold_of),
-        notes=head,
-        seed=options.seed,
-    )
-    what = f"{corpus.name}, {len(corpus.scheme)} classes, {name} ({n_parameters:,} parameters," + (
-        f" {minutes:.0f} min)"
-    )
-    folds = split_name if len(chosen) == len(splits) else f"{split_name}: {len(chosen)} of them"
-    return write(report, predictions, options.out / name, what, folds, options)
-
-
-def _epochs(taught: Taught, method: Method, options: RunOptions) -> str:
-    best, planned = taught.trained.best_epoch, options.epochs or method.training.epochs
-    return str(planned) if best is None else f"{best + 1} of {planned}"
-
-
-def held_out(clips: Clips, seed: int) -> tuple[Clips, Clips]:
-    """Part the speakers: those to learn from, and a fifth that chooses the epoch."""
-    table = clips.corpus.utterances
-    n_folds = min(HELD_OUT_FOLDS, table["speaker"].nunique())
-    split = by_speaker(table, n_folds, seed=seed)[0]
-    return clips.select(split.train), clips.select(split.test)

@@ -1,0 +1,100 @@
+"""A crowd teaches the Dusha network, and what it taught is tuned on another corpus.
+
+Table 3 of Kondratenko et al. 2022, arXiv:2212.12266, and its configuration `podcast_tune` (spec
+1.6.3) with open corpora: CREMA-D, whose voices a crowd labelled, plays Dusha's crowd part; another
+corpus plays the podcasts. One network is taught the crowd's vote shares (soft), one its majority
+(hard, tied labels share); both answer for a fifth of the speakers, whom they never met, and are
+judged by the crowd's majority there. Each is then tuned on the other corpus' folds at a third of
+the rate, beside a network that starts there from nothing and trains as long as the tuning does.
+"""
+
+from dataclasses import replace
+
+import pandas as pd
+import torch
+
+from affekt import checkpoint
+from affekt.corpus import Corpus
+from affekt.exceptions import CorpusError
+from affekt.recipes.clips import Clips
+from affekt.recipes.dusha_table_3 import METHODS
+from affekt.recipes.frames import folds_of
+from affekt.recipes.probe import RunOptions
+from affekt.recipes.results import Result, write
+from affekt.recipes.spectrogram_folds import cross_validate
+from affekt.recipes.spectrograms import Taught, clips_of, teach
+from affekt.report import evaluate
+from affekt.splits import Split, by_speaker, guard
+from affekt.votes.majority import majority
+from affekt.votes.shares import shares
+
+N_FOLDS = 5  # one fifth of the crowd's speakers is tested
+TARGETS = {"soft": shares, "hard": majority}
+CROWD = replace(METHODS["ours"], training=replace(METHODS["ours"].training, epochs=12))
+TUNED = replace(
+    METHODS["ours"], training=replace(METHODS["ours"].training, epochs=20, learning_rate=1e-3)
+)
+FROM_NOTHING = replace(METHODS["ours"], training=replace(METHODS["ours"].training, epochs=20))
+
+
+def main(options: RunOptions) -> list[Result]:
+    """Teach the crowd's labels, test, tune on the other corpus, test."""
+    crowd, other = _pair(options)
+    clips = clips_of(crowd, CROWD, options)
+    table = clips.corpus.utterances
+    split = by_speaker(table, min(N_FOLDS, table["speaker"].nunique()), seed=options.seed)[0]
+    guard(split, table, fingerprints=clips.fingerprints)
+    votes = crowd.votes
+    assert votes is not None
+    votes = votes[votes["utterance"].isin(table.index)]
+    tuning, (splits, split_name) = clips_of(other, TUNED, options), folds_of(other, options)
+    results = []
+    for name, aggregate in TARGETS.items():
+        target = aggregate(votes, crowd.scheme).loc[table.index]
+        known = replace(clips, corpus=clips.corpus.relabel(target, crowd.scheme))
+        taught = teach(
+            CROWD, known.select(split.train), None, options, state=options.out / name, what=name
+        )
+        truth = shares(votes, crowd.scheme).loc[list(split.test)]
+        results.append(_report(taught, clips.select(split.test), truth, name, split, options))
+        folder = options.out / name / "network"
+        card = {"labels": list(crowd.scheme), "corpora": [crowd.name], "feature": CROWD.feature}
+        checkpoint.save(folder, taught.model, {**card, "target": name, "seed": options.seed})
+        begun = replace(options, init=folder)
+        results.append(cross_validate(tuning, splits, split_name, f"{name}, tuned", TUNED, begun))
+    nothing = cross_validate(tuning, splits, split_name, "from nothing", FROM_NOTHING, options)
+    return [*results, nothing]
+
+
+def _pair(options: RunOptions) -> tuple[Corpus, Corpus]:
+    """Give the corpus with votes and the other.
+
+    Raises:
+        CorpusError: there are not just two, one of them with votes.
+    """
+    voted = [corpus for corpus in options.corpora.values() if corpus.votes is not None]
+    others = [corpus for corpus in options.corpora.values() if corpus.votes is None]
+    if len(voted) != 1 or len(others) != 1:
+        raise CorpusError(
+            "dusha_crowd needs one corpus with votes, such as crema-d=ROOT, and one without to"
+            f" tune on; with votes: {[c.name for c in voted]}, without: {[c.name for c in others]}"
+        )
+    return voted[0], others[0]
+
+
+def _report(
+    taught: Taught, test: Clips, truth: pd.DataFrame, name: str, split: Split, options: RunOptions
+) -> Result:
+    """Judge by what most of the crowd heard."""
+    logits = torch.from_numpy(taught.ask(test.spectrograms))
+    answer = pd.DataFrame(logits.softmax(1), truth.index, truth.columns)
+    minutes = taught.trained.seconds / 60
+    report = evaluate(
+        truth,
+        answer,
+        speakers=test.corpus.utterances["speaker"],
+        notes=[f"{minutes:.0f} min of training; epochs: {len(taught.trained.losses)}"],
+        seed=options.seed,
+    )
+    what = f"{test.corpus.name}, what most heard, taught {name} labels ({minutes:.0f} min)"
+    return write(report, answer, options.out / name, what, f"1 of {N_FOLDS} by speaker", options)

@@ -1,0 +1,224 @@
+"""A method on spectrograms, fold by fold: taught, released, asked, reported together."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+
+from affekt.exceptions import CorpusError
+from affekt.recipes.clips import Clips
+from affekt.recipes.probe import RunOptions
+from affekt.recipes.released import release
+from affekt.recipes.results import Result, write
+from affekt.recipes.spectrograms import Method, Taught, teach
+from affekt.report import evaluate
+from affekt.splits import Split, by_speaker, guard, stratified
+
+HELD_OUT_FOLDS = 5  # one of so many parts of the training speakers chooses the epoch
+HELD_OUT_SHARE = 0.1  # of the training utterances, where speakers are shared anyway
+SELECTED_ON_TEST = "SELECTED ON THE TEST PART: the epoch was chosen by what is reported here"
+PLAIN, ATTACKED = "", "fake"  # ways of asking
+
+
+@dataclass(frozen=True, eq=False)
+class Folds:
+    """What a method said of the test parts of some folds.
+
+    Attributes:
+        answers: way of asking, PLAIN or ATTACKED -> probabilities, rows utterances.
+        fold_of: utterance -> its fold's name.
+        notes: what a reader must know.
+        n_parameters: of the network.
+        minutes: of training, all folds together.
+        split_name: for RESULTS.md.
+    """
+
+    answers: dict[str, pd.DataFrame]
+    fold_of: pd.Series
+    notes: list[str]
+    n_parameters: int
+    minutes: float
+    split_name: str
+
+
+def chosen_methods(known: Iterable[str], options: RunOptions, default: Iterable[str]) -> list[str]:
+    """Give the methods that `--method` names, divided by commas, or the default ones.
+
+    Raises:
+        CorpusError: there is none of a name.
+    """
+    names = list(default) if options.method is None else options.method.split(",")
+    there = list(known)
+    for name in names:
+        if name not in there:
+            raise CorpusError(f"--method {name}: there are {', '.join(there)}")
+    return names
+
+
+def chosen_folds(splits: Sequence[Split], options: RunOptions) -> list[Split]:
+    """Give the folds that `--folds` names, or all, in their order.
+
+    A fold's number, from 1 on, is a name, too.
+
+    Raises:
+        CorpusError: there is none of a name.
+    """
+    if options.folds is None:
+        return list(splits)
+    by_name = {str(number): split for number, split in enumerate(splits, start=1)}
+    by_name |= {split.name: split for split in splits}
+    strange = [name for name in options.folds if name not in by_name]
+    if strange:
+        there = ", ".join(split.name for split in splits)
+        raise CorpusError(f"--folds {','.join(strange)}: there are {there}")
+    wanted = {by_name[name].name for name in options.folds}
+    return [split for split in splits if split.name in wanted]
+
+
+def cross_validate(
+    clips: Clips,
+    splits: Sequence[Split],
+    split_name: str,
+    name: str,
+    method: Method,
+    options: RunOptions,
+    *,
+    notes: Sequence[str] = (),
+) -> Result:
+    """Teach on each fold's training part, ask its test part, report all of them together.
+
+    Where the method chooses an epoch, a part of the training speakers does; with the protocol
+    "paper" the test part does, as in some papers, and the report says so first.
+    """
+    found = ask_folds(clips, splits, split_name, name, method, options, notes=notes)
+    return report_folds(clips, found, PLAIN, name, options)
+
+
+def ask_folds(
+    clips: Clips,
+    splits: Sequence[Split],
+    split_name: str,
+    name: str,
+    method: Method,
+    options: RunOptions,
+    *,
+    notes: Sequence[str] = (),
+) -> Folds:
+    """Teach on each fold's training part and ask its test part, plainly and attacked.
+
+    Each fold's network is released as a checkpoint folder below the method's.
+
+    Raises:
+        CorpusError: `--folds` names what is no fold.
+        SplitError: a fold shares speakers or recordings, and it is not allowed.
+    """
+    chosen = chosen_folds(splits, options)
+    head = [SELECTED_ON_TEST] if options.protocol == "paper" else []
+    head += [*warnings_of(chosen, clips, options), *notes]
+    parts: dict[str, list[pd.DataFrame]] = {}
+    epochs, minutes, n_parameters = [], 0.0, 0
+    for split in chosen:
+        taught = teach_fold(clips, split, name, method, options)
+        test = clips.select(split.test)
+        parts.setdefault(PLAIN, []).append(answers(taught, test))
+        if method.attack is not None:
+            parts.setdefault(ATTACKED, []).append(answers(taught, test, method.attack))
+        minutes += taught.trained.seconds / 60
+        epochs.append(_epochs(taught))
+        n_parameters = sum(p.numel() for p in taught.model.parameters())
+        if taught.rate != method.training.learning_rate:
+            ends = ", and collapsed again" if taught.collapsed else ""
+            head.append(
+                f"{split.name} had collapsed: trained anew at a rate of {taught.rate:g}{ends}"
+            )
+        if method.tell is not None:
+            head.append(f"{split.name}: {method.tell(taught, test.spectrograms)}")
+    head.append(
+        f"{n_parameters:,} parameters; {minutes:.0f} min of training; epochs: {', '.join(epochs)}"
+    )
+    fold_of = pd.Series({id_: split.name for split in chosen for id_ in split.test})
+    if len(chosen) < len(splits):
+        split_name = f"{split_name}: {len(chosen)} of them"
+    found = {way: pd.concat(tables).rename_axis("utterance") for way, tables in parts.items()}
+    return Folds(found, fold_of, head, n_parameters, minutes, split_name)
+
+
+def report_folds(
+    clips: Clips,
+    found: Folds,
+    way: str,
+    name: str,
+    options: RunOptions,
+    *,
+    notes: Sequence[str] = (),
+) -> Result:
+    """Write the report of one way of asking, PLAIN or ATTACKED, to the folder `name`."""
+    corpus, predictions = clips.corpus, found.answers[way]
+    report = evaluate(
+        corpus.labels.loc[predictions.index],
+        predictions,
+        speakers=corpus.utterances["speaker"],
+        folds=found.fold_of,
+        notes=[*found.notes, *notes],
+        seed=options.seed,
+    )
+    what = (
+        f"{corpus.name}, {len(corpus.scheme)} classes, {name}"
+        f" ({found.n_parameters:,} parameters, {found.minutes:.0f} min)"
+    )
+    return write(report, predictions, options.out / name, what, found.split_name, options)
+
+
+def warnings_of(splits: Sequence[Split], clips: Clips, options: RunOptions) -> list[str]:
+    """Guard every fold before any is trained on; what is shared and allowed is said."""
+    shared = options.allow_shared_speakers
+    table, prints = clips.corpus.utterances, clips.fingerprints
+    found = [
+        guard(split, table, fingerprints=prints, allow_shared_speakers=shared) for split in splits
+    ]
+    return [warning for warning in found if warning]
+
+
+def teach_fold(
+    clips: Clips, split: Split, name: str, method: Method, options: RunOptions
+) -> Taught:
+    """Teach one fold, and release what was taught as a checkpoint folder below the method's."""
+    paper = options.protocol == "paper"
+    known, judged = clips.select(split.train), clips.select(split.test) if paper else None
+    if method.choose and not paper:
+        known, judged = held_out(known, options.seed, shared=options.split == "stratified")
+    # a state whose epoch the test part chose is never taken for a clean one
+    state = options.out / f"{name}-{split.name}{'-paper' if paper else ''}"
+    taught = teach(method, known, judged, options, state=state, what=f"{name}, {split.name}")
+    folder = options.out / name / f"checkpoint-{split.name}"
+    release(folder, taught, [known.corpus], method, options, split=split.name)
+    return taught
+
+
+def answers(taught: Taught, test: Clips, attack: float | None = None) -> pd.DataFrame:
+    """Give probabilities, rows utterances; `attack` as in `Taught.ask`."""
+    logits = torch.from_numpy(taught.ask(test.spectrograms, attack))
+    corpus = test.corpus
+    return pd.DataFrame(logits.softmax(1), list(corpus.utterances.index), list(corpus.scheme))
+
+
+def _epochs(taught: Taught) -> str:
+    best = taught.trained.best_epoch
+    return str(taught.epochs) if best is None else f"{best + 1} of {taught.epochs}"
+
+
+def held_out(clips: Clips, seed: int, *, shared: bool = False) -> tuple[Clips, Clips]:
+    """Part the speakers: those to learn from, and a fifth that chooses the epoch.
+
+    `shared`, or where not all speakers are known: a tenth of the utterances of each class instead,
+    whoever speaks.
+    """
+    table = clips.corpus.utterances
+    if shared or table["speaker"].isna().any():
+        hard = clips.corpus.labels.idxmax(axis=1)
+        split = stratified(table, hard, test_share=HELD_OUT_SHARE, seed=seed)[0]
+    else:
+        n_folds = min(HELD_OUT_FOLDS, table["speaker"].nunique())
+        split = by_speaker(table, n_folds, seed=seed)[0]
+    return clips.select(split.train), clips.select(split.test)

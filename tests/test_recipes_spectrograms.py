@@ -1,0 +1,561 @@
+"""Networks on spectrograms, fold by fold, on the toy corpus: taught, interrupted, collapsed."""
+
+import json
+import shutil
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+from typer.testing import CliRunner
+
+import tiny_whisper
+from affekt import audio, checkpoint, cli
+from affekt.corpora import toy
+from affekt.exceptions import CheckpointError, CorpusError, SplitError
+from affekt.features import FEATURES
+from affekt.metrics import unweighted_average_recall
+from affekt.models import (
+    MODELS,
+    LinearHead,
+    LinearHeadConfig,
+    MobileNetAttention,
+    MobileNetAttentionConfig,
+)
+from affekt.recipes import dusha_table_3
+from affekt.recipes.clips import audible_part, repeated
+from affekt.recipes.probe import RunOptions
+from affekt.recipes.spectrogram_folds import SELECTED_ON_TEST, cross_validate, held_out
+from affekt.recipes.spectrograms import Method, clips_of, start_from, teach
+from affekt.splits import by_session, by_speaker, stratified
+from affekt.tables import read_table
+from affekt.train import TrainOptions
+
+one_thread = pytest.fixture(scope="module", autouse=True)(tiny_whisper.one_thread)
+
+
+@dataclass(frozen=True)
+class TinyConfig:
+    n_outputs: int
+
+
+class Tiny(nn.Module):
+    """Two layers on the mean level of each mel band; `dead`: gives one answer to everything."""
+
+    def __init__(self, config: TinyConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.inner = nn.Linear(64, 8)
+        self.classifier = nn.Linear(8, config.n_outputs)
+        self.dead = False
+
+    def forward(self, x, mask=None):
+        level = x.mean(-1) if mask is None else (x * mask[:, None]).sum(-1) / mask.sum(1)[:, None]
+        logits = self.classifier(self.inner(level / 40 + 1).relu())
+        return 0 * logits + torch.eye(logits.shape[1])[2] if self.dead else logits
+
+
+def tiny(n):
+    return Tiny(TinyConfig(n))
+
+
+def dead(n):
+    model = tiny(n)
+    model.dead = True
+    return model
+
+
+METHOD = Method(
+    build=tiny,
+    feature="log_mel_dusha",
+    hop=0.01,
+    decibel=1.0,
+    training=TrainOptions(
+        epochs=12, learning_rate=0.02, optimizer="adam", schedule="constant", save_every=4
+    ),
+    batch_size=16,
+)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("spectrograms")
+
+
+@pytest.fixture(scope="module")
+def corpus(place):
+    return toy.load(place / "toy")
+
+
+@pytest.fixture(scope="module")
+def clips(corpus, place):
+    return clips_of(corpus, METHOD, options_in(place, place))
+
+
+@pytest.fixture(autouse=True)
+def light(monkeypatch):
+    """No pictures; and the small network can be saved by name."""
+    monkeypatch.setattr("affekt.recipes.results.find_spec", lambda name: None)
+    monkeypatch.setitem(MODELS, "tiny", (TinyConfig, Tiny))
+
+
+def options_in(place, out, **changed):
+    settings = {"progress": lambda what, total: lambda more: None, **changed}
+    return RunOptions({}, out, "", place / "store", "affekt run", **settings)
+
+
+@pytest.fixture
+def options(place, tmp_path):
+    return options_in(place, tmp_path)
+
+
+def run(clips, options, method=METHOD, splits=None, name="tiny"):
+    splits = by_session(clips.corpus.utterances) if splits is None else splits
+    return cross_validate(clips, splits, "sessions", name, method, options)
+
+
+def page_of(result):
+    return (result.folder / "report.md").read_text("utf-8")
+
+
+def weights_of(model):
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+# clips
+
+
+def test_clips_are_the_audible_parts_of_the_features_in_the_tables_order(clips, corpus):
+    assert clips.corpus.utterances.index.tolist() == corpus.utterances.index.tolist()
+    for row in (0, 17, 71):
+        waveform = audio.load(corpus.path(corpus.utterances.index[row]))
+        whole = FEATURES["log_mel_dusha"](waveform)
+        np.testing.assert_array_equal(clips.spectrograms[row], heard(whole, METHOD))
+    assert clips.lengths == [clip.shape[1] for clip in clips.spectrograms]
+
+
+def test_a_selection_keeps_clip_and_label_together(clips):
+    ids = clips.corpus.utterances.index[[40, 3, 66]].tolist()
+    some = clips.select(ids)
+    assert some.corpus.utterances.index.tolist() == ids
+    for row, number in enumerate((40, 3, 66)):
+        np.testing.assert_array_equal(some.spectrograms[row], clips.spectrograms[number])
+        np.testing.assert_array_equal(some.target[row], clips.target[number])
+    some.target[:] = 0.5  # its own, not the corpus'
+    assert set(np.unique(some.target)) == {0.0, 1.0}
+
+
+def test_what_is_excluded_or_has_no_label_is_left_out(corpus, options):
+    first, second = corpus.utterances.index[:2]
+    table = corpus.utterances.copy()
+    table.loc[first, "excluded"] = "cough"
+    less = replace(corpus, utterances=table, labels=corpus.labels.drop(second))
+    found = clips_of(less, METHOD, options)
+    assert found.corpus.utterances.index.tolist() == corpus.utterances.index[2:].tolist()
+    assert len(found.spectrograms) == len(found.target) == 70
+    none = replace(corpus, labels=corpus.labels.iloc[:0])
+    with pytest.raises(CorpusError, match="toy: no utterance of toy can be used"):
+        clips_of(none, METHOD, options)
+
+
+def sounding(levels):
+    """Loudest band of each frame, another band each, the rest 90 dB down."""
+    spectrogram = np.full((8, len(levels)), -90.0, np.float32)
+    spectrogram[np.arange(len(levels)) % 8, np.arange(len(levels))] = levels
+    return spectrogram
+
+
+def heard(spectrogram, method):
+    return audible_part(spectrogram, decibel=method.decibel, hop=method.hop)
+
+
+def test_what_is_audible_reaches_from_the_first_to_the_last_loud_frame_and_a_little_beside():
+    levels = np.full(100, -46.0)
+    levels[[30, 59]] = -1.0, -46.0 + 0.1  # just above and just below 45 dB under the loudest
+    levels[[40, 60]] = -80.0, -46.0
+    found = heard(sounding(levels), METHOD)
+    np.testing.assert_array_equal(found, sounding(levels)[:, 20:70])
+
+
+@pytest.mark.parametrize(("loud", "kept"), [((3, 50), (0, 61)), ((45, 97), (35, 100))])
+def test_the_margin_ends_where_the_clip_does(loud, kept):
+    levels = np.full(100, -70.0)
+    levels[list(loud)] = 0.0
+    found = heard(sounding(levels), METHOD)
+    np.testing.assert_array_equal(found, sounding(levels)[:, slice(*kept)])
+
+
+def test_units_and_hop_are_the_methods():
+    levels = np.full(100, -4.4)
+    levels[50] = 0.0
+    bels = replace(METHOD, decibel=10.0, hop=0.05)  # 44 dB down is audible, 46 dB is not
+    assert heard(sounding(levels), bels).shape[1] == 100
+    levels[levels < 0] = -4.6
+    assert heard(sounding(levels), bels).shape[1] == 5
+
+
+def test_silence_all_through_is_kept():
+    assert heard(np.full((64, 30), -80.0, np.float32), METHOD).shape == (64, 30)
+
+
+def test_short_clips_are_repeated_and_long_ones_kept():
+    clip = np.arange(6, dtype=np.float32).reshape(2, 3)
+    assert repeated(clip, 7).tolist() == [[0, 1, 2, 0, 1, 2, 0], [3, 4, 5, 3, 4, 5, 3]]
+    assert repeated(clip, 3) is clip
+
+
+# teaching
+
+
+def test_what_is_learnt_beats_the_majority_on_new_voices(clips, options):
+    result = run(clips, options)
+    measure = result.report.unweighted_average_recall
+    assert measure.majority == pytest.approx(0.25)
+    assert measure.value > 0.4
+    answers = read_table(result.folder / "predictions.csv")
+    assert sorted(answers.index) == sorted(clips.corpus.utterances.index)
+    np.testing.assert_allclose(answers[list(clips.corpus.scheme)].sum(axis=1), 1, atol=1e-6)
+    assert f"{64 * 8 + 8 + 8 * 4 + 4:,} parameters" in page_of(result)
+    assert SELECTED_ON_TEST not in page_of(result)
+
+
+def test_the_epoch_that_the_judged_part_likes_best_gives_the_weights(clips, options):
+    known, judged = held_out(clips, 0)
+    taught = teach(METHOD, known, judged, options)
+    uar = unweighted_average_recall(
+        judged.target.argmax(1), taught.ask(judged.spectrograms).argmax(1)
+    )
+    assert uar == max(taught.trained.scores)
+    assert len(taught.trained.scores) == 12
+    unjudged = teach(METHOD, known, None, options)
+    assert unjudged.trained.scores == ()
+    assert unjudged.trained.losses == taught.trained.losses
+
+
+def test_input_is_standardised_band_by_band_over_the_training_part(clips, options):
+    method = replace(METHOD, standardise=True)
+    taught = teach(method, clips, None, replace(options, epochs=1))
+    frames = np.concatenate(clips.spectrograms, axis=1)
+    np.testing.assert_allclose(taught.mean[:, 0], frames.mean(1, dtype=float), rtol=1e-5)
+    np.testing.assert_allclose(taught.scale[:, 0], frames.std(1, dtype=float), rtol=1e-4)
+    other = teach(METHOD, clips, None, replace(options, epochs=1))
+    assert taught.mean.shape == (64, 1)
+    assert (other.mean, other.scale) == (0, 1)
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_an_answer_does_not_hang_on_the_clips_beside(clips, options, masked):
+    """Nor on the padding, where the network would hear it."""
+    method = replace(
+        METHOD, build=lambda n: MobileNetAttention(MobileNetAttentionConfig(n, masked=masked))
+    )
+    few = clips.select(clips.corpus.utterances.index[[0, 5, 9, 13, 30]])
+    assert len(set(few.lengths)) > 2
+    taught = teach(method, few, None, replace(options, epochs=1))
+    alone = np.concatenate([taught.ask([clip]) for clip in few.spectrograms])
+    np.testing.assert_allclose(taught.ask(few.spectrograms), alone, atol=1e-4)
+
+
+# collapse
+
+
+def built(*kinds):
+    """Builds one network after another."""
+    waiting = list(kinds)
+    return lambda n: waiting.pop(0)(n)
+
+
+def test_a_network_that_collapsed_is_taught_again_at_a_tenth_of_the_rate(clips, options):
+    method = replace(METHOD, build=built(dead, tiny, tiny, tiny))
+    result = run(clips, options, method)
+    lines = page_of(result).splitlines()
+    assert "> session-1 had collapsed: trained anew at a rate of 0.002" in lines
+    assert not any("session-2 had collapsed" in line for line in lines)
+    assert len(set(read_table(result.folder / "predictions.csv").idxmax(axis=1))) > 1
+
+
+def test_one_that_collapses_again_is_named_with_the_majority_beside_it(clips, options):
+    result = run(clips, options, replace(METHOD, build=dead))
+    page = page_of(result)
+    label = list(clips.corpus.scheme)[2]
+    assert result.report.constant == label
+    assert f"> COLLAPSED: every one of the 72 predictions is {label}" in page
+    for session in (1, 2, 3):
+        line = f"> session-{session} had collapsed: trained anew at a rate of 0.002"
+        assert f"{line}, and collapsed again" in page
+    measures = json.loads((result.folder / "report.json").read_text("utf-8"))["measures"]
+    assert measures["unweighted_average_recall"]["value"] == pytest.approx(0.25)
+    assert measures["unweighted_average_recall"]["majority"] == pytest.approx(0.25)
+
+
+def test_a_network_taught_once_or_twice_says_so(clips, options):
+    again = teach(replace(METHOD, build=built(dead, tiny)), clips, None, options)
+    assert (again.rate, again.collapsed) == (pytest.approx(0.002), False)
+    once = teach(METHOD, clips, None, options)
+    assert (once.rate, once.collapsed) == (0.02, False)
+    never = teach(replace(METHOD, build=dead), clips, None, options)
+    assert (never.rate, never.collapsed) == (pytest.approx(0.002), True)
+
+
+def test_one_answer_is_right_where_there_is_one_label(clips, options):
+    labels = clips.corpus.labels
+    same = labels.index[labels.iloc[:, 2] == 1]
+    taught = teach(replace(METHOD, build=built(dead)), clips.select(same), None, options)
+    assert (taught.rate, taught.collapsed) == (0.02, False)
+
+
+# protocols
+
+
+def test_the_papers_protocol_chooses_on_the_test_part_and_its_first_line_says_so(clips, options):
+    paper = run(clips, replace(options, folds=("session-1",), protocol="paper"))
+    assert page_of(paper).splitlines()[0] == f"> {SELECTED_ON_TEST}"
+    split = by_session(clips.corpus.utterances)[0]
+    judged = clips.select(split.test)
+    taught = teach(METHOD, clips.select(split.train), judged, options)
+    assert paper.report.unweighted_average_recall.value == max(taught.trained.scores)
+
+
+def test_what_the_test_part_chose_is_never_taken_for_clean(clips, options):
+    """Where all speakers are learned from, the two protocols differ by the judge alone."""
+    method = replace(METHOD, choose=False)
+    one = replace(options, folds=("session-1",))
+    assert "of 12\n" in page_of(run(clips, replace(one, protocol="paper"), method))
+    clean = run(clips, one, method)
+    assert "epochs: 12\n" in page_of(clean)
+    last = teach(method, clips.select(by_session(clips.corpus.utterances)[0].train), None, options)
+    test = clips.select(by_session(clips.corpus.utterances)[0].test)
+    expected = torch.from_numpy(last.ask(test.spectrograms)).softmax(1).numpy()
+    np.testing.assert_allclose(read_table(clean.folder / "predictions.csv"), expected, atol=1e-6)
+
+
+def test_only_the_folds_asked_for_are_run(clips, options):
+    result = run(clips, replace(options, folds=("session-3", "session-1")))
+    sessions = clips.corpus.utterances.loc[
+        read_table(result.folder / "predictions.csv").index, "session"
+    ]
+    assert sorted(set(sessions)) == ["1", "3"]
+    assert result.report.n == 48
+    assert "sessions: 2 of them" in (result.folder / "results_row.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("folds", [("9",), ("session-1", "session-4")])
+def test_a_fold_that_there_is_not_is_named_with_those_there_are(clips, options, folds):
+    known = "there are session-1, session-2, session-3"
+    with pytest.raises(CorpusError, match=rf"^--folds {folds[-1]}: {known}$"):
+        run(clips, replace(options, folds=folds))
+    assert not list(options.out.iterdir())
+
+
+def test_shared_speakers_are_refused_before_anything_is_taught_or_said(clips, options):
+    labels = clips.corpus.labels.idxmax(axis=1)
+    splits = stratified(clips.corpus.utterances, labels)
+    with pytest.raises(SplitError, match="allow-shared-speakers"):
+        run(clips, options, splits=splits)
+    assert not list(options.out.iterdir())
+    allowed = run(clips, replace(options, allow_shared_speakers=True), splits=splits)
+    assert page_of(allowed).startswith("> NOT SPEAKER-DISJOINT")
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_speakers_that_choose_the_epoch_are_not_learned_from(clips, seed):
+    known, judged = held_out(clips, seed)
+    speakers = [set(part.corpus.utterances["speaker"]) for part in (known, judged)]
+    assert speakers[0] | speakers[1] == set(clips.corpus.utterances["speaker"])
+    assert not speakers[0] & speakers[1]
+    ids = [*known.corpus.utterances.index, *judged.corpus.utterances.index]
+    assert sorted(ids) == sorted(clips.corpus.utterances.index)
+    assert len(judged.spectrograms) == len(judged.target) > 0
+    assert held_out(clips, seed)[1].corpus.utterances.index.equals(judged.corpus.utterances.index)
+
+
+# interrupted
+
+
+def test_an_interrupted_run_gives_the_same_report(clips, place, tmp_path):
+    method = replace(
+        METHOD, change=lambda clip, rng: clip + rng.normal(0, 3, clip.shape[1]).astype("f")
+    )
+    whole = run(clips, options_in(place, tmp_path / "whole"), method)
+    steps = []
+
+    def stopping(after):
+        def progress(what, total):
+            def tell(more):
+                steps.append(what)
+                if len(steps) == after:
+                    raise KeyboardInterrupt
+
+            return tell
+
+        return progress
+
+    out = tmp_path / "resumed"
+    for after in (7, 50):  # in the first fold, in the second
+        with pytest.raises(KeyboardInterrupt):
+            run(clips, options_in(place, out, progress=stopping(after)), method)
+    before = len(steps)
+    resumed = run(clips, options_in(place, out, progress=stopping(-1)), method)
+    assert page_of(resumed) == page_of(whole)
+    pd.testing.assert_frame_equal(
+        read_table(resumed.folder / "predictions.csv"), read_table(whole.folder / "predictions.csv")
+    )
+    assert 0 < len(steps) - before < 60
+    done = len(steps)
+    run(clips, options_in(place, out, progress=stopping(-1)), method)
+    assert len(steps) == done  # all folds had ended
+
+
+# from a checkpoint
+
+
+LABELS = ["anger", "happiness", "neutral", "sadness"]
+
+
+def released(folder, model, labels=LABELS, **card):
+    checkpoint.save(folder, model, {"labels": labels, **card})
+    return folder
+
+
+def mobilenet(n=4, seed=5):
+    torch.manual_seed(seed)
+    return MobileNetAttention(MobileNetAttentionConfig(n))
+
+
+def test_the_same_labels_bring_the_whole_network_over(tmp_path):
+    folder, model = released(tmp_path / "n", mobilenet()), mobilenet(seed=6)
+    start_from(model, folder, LABELS, "log_mel_dusha")
+    for name, value in mobilenet().state_dict().items():
+        assert torch.equal(model.state_dict()[name], value), name
+
+
+@pytest.mark.parametrize("labels", [["a", "b", "c"], ["anger", "happiness", "neutral", "boredom"]])
+def test_other_labels_keep_the_backbone_and_begin_the_last_layer_anew(tmp_path, labels):
+    """As many labels as the network had, too: its answers would mean something else."""
+    folder, model = released(tmp_path / "n", mobilenet()), mobilenet(len(labels), seed=6)
+    before = weights_of(model)
+    start_from(model, folder, labels, "log_mel_dusha")
+    theirs = mobilenet().state_dict()
+    for name, value in model.state_dict().items():
+        expected = before[name] if name.startswith("classifier.") else theirs[name]
+        assert torch.equal(value, expected), name
+
+
+def test_another_network_is_refused(tmp_path):
+    folder = released(tmp_path / "n", LinearHead(LinearHeadConfig(4, n_features=5)))
+    with pytest.raises(CheckpointError, match="n: holds a LinearHead, not a MobileNetAttention"):
+        start_from(mobilenet(), folder, LABELS, "log_mel_dusha")
+
+
+@pytest.mark.parametrize("deeper", ["mine", "theirs"])
+def test_a_network_of_other_depth_is_refused(tmp_path, monkeypatch, deeper):
+    mine, theirs = mobilenet(), mobilenet()
+    (mine if deeper == "mine" else theirs).more = nn.Linear(2, 2)
+    monkeypatch.setattr(checkpoint, "load", lambda folder: (theirs, {"labels": LABELS}))
+    with pytest.raises(CheckpointError, match=r"n: its network has another shape: more\.bias"):
+        start_from(mine, tmp_path / "n", LABELS, "log_mel_dusha")
+
+
+def test_labels_in_another_order_and_another_feature_are_refused(tmp_path):
+    folder = released(tmp_path / "n", mobilenet(), feature="log_mel_lssed")
+    with pytest.raises(CheckpointError, match="its network reads log_mel_lssed, not log_mel_dusha"):
+        start_from(mobilenet(), folder, LABELS, "log_mel_dusha")
+    with pytest.raises(CheckpointError, match="its labels are in another order"):
+        start_from(mobilenet(), folder, LABELS[::-1], "log_mel_lssed")
+
+
+def test_training_begins_where_the_checkpoint_left_off(clips, options, tmp_path):
+    first = teach(METHOD, clips, None, options)
+    folder = released(tmp_path / "n", first.model, list(clips.corpus.scheme))
+    still = replace(METHOD, training=replace(METHOD.training, learning_rate=0.0))
+    found = teach(still, clips, None, replace(options, init=folder, epochs=1))
+    np.testing.assert_array_equal(found.ask(clips.spectrograms), first.ask(clips.spectrograms))
+
+
+def test_what_a_run_releases_can_be_started_from(clips, options, tmp_path):
+    result = run(clips, replace(options, folds=("session-1",)))
+    folder = result.folder / "checkpoint-session-1"
+    card = checkpoint.read_card(folder)
+    known = set(
+        clips.select(by_session(clips.corpus.utterances)[0].train).corpus.utterances["speaker"]
+    )
+    assert set(card["corpora"][0]["speakers"]) < known  # and without those who chose the epoch
+    again = options_in(options.store.parent, tmp_path / "again", init=folder, folds=("session-1",))
+    assert run(clips, again).report.n == 24
+
+
+# the recipe
+
+
+def table_3(corpus, place, out, *arguments):
+    command = ["run", "dusha_table_3", "--corpus", f"toy={corpus.root}", "--out", str(out)]
+    return CliRunner().invoke(cli.app, [*command, "--store", str(place / "store"), *arguments])
+
+
+@pytest.fixture(scope="module")
+def three_speakers(corpus, place):
+    for name in ("s01", "s02", "s03"):
+        shutil.copytree(corpus.root / name, place / "three" / name)
+    return toy.load(place / "three")
+
+
+@pytest.mark.parametrize("method", dusha_table_3.METHODS)
+def test_dusha_table_3_runs_on_the_toy_corpus(three_speakers, place, tmp_path, method):
+    corpus = three_speakers
+    found = table_3(
+        corpus, place, tmp_path, "--method", method, "--epochs", "1", "--folds", "speaker-s01"
+    )
+    assert found.exit_code == 0, found.output
+    page = (tmp_path / method / "report.md").read_text("utf-8")
+    assert "514,909 parameters" in page
+    assert len(read_table(tmp_path / method / "predictions.csv")) == 12
+
+
+def test_a_method_that_there_is_not_is_refused(corpus, place, tmp_path):
+    found = table_3(corpus, place, tmp_path, "--method", "theirs")
+    assert isinstance(found.exception, CorpusError)
+    assert str(found.exception) == "--method theirs: there are dusha, ours"
+
+
+def test_excluded_utterances_are_in_no_fold(corpus, place, tmp_path, monkeypatch):
+    table = corpus.utterances.copy()
+    table.loc[table.index[0], "excluded"] = "cough"
+    options = options_in(place, tmp_path, epochs=1, method="ours", folds=("speaker-s01",))
+    options = replace(options, corpora={"toy": replace(corpus, utterances=table)})
+    light = replace(METHOD, choose=False)
+    monkeypatch.setitem(dusha_table_3.METHODS, "ours", light)
+    (result,) = dusha_table_3.main(options)
+    assert table.index[0] not in read_table(result.folder / "predictions.csv").index
+    assert result.report.n == 11
+
+
+def test_the_papers_training_is_that_of_the_paper():
+    method = dusha_table_3.METHODS["dusha"]
+    how = method.training
+    assert (how.optimizer, how.learning_rate, how.schedule) == ("adam", 1e-3, "constant")
+    assert (how.weight_decay, how.epochs, how.clip) == (1e-6, 100, None)
+    assert (method.batch_size, method.fill, method.on_both_sides) == (64, 0.0, True)
+    assert method.draw_by_length
+    assert not method.build(4).config.masked
+
+
+def test_our_change_keeps_the_bands_and_fits_the_window():
+    rng = np.random.default_rng(0)
+    given = rng.uniform(-80, 0, (64, 300)).astype(np.float32)
+    before = given.copy()
+    shapes = {dusha_table_3.ours(given, rng).shape for _ in range(20)}
+    assert shapes == {(64, dusha_table_3.LONGEST)}
+    assert dusha_table_3.ours(given[:, :60], rng).shape[1] <= 66
+    np.testing.assert_array_equal(given, before)
+
+
+def test_a_split_by_name_with_a_dot_has_a_state_of_its_own(clips, options):
+    """What follows a dot is no ending."""
+    first = by_speaker(clips.corpus.utterances, 3)[0]
+    few = replace(METHOD, training=replace(METHOD.training, epochs=1))
+    for name in ("share-12.5-a", "share-12.7-b"):
+        run(clips, options, few, [replace(first, name=name)])
+    states = sorted(path.name for path in options.out.glob("*.safetensors"))
+    assert states == ["tiny-share-12.5-a.0.safetensors", "tiny-share-12.7-b.0.safetensors"]
