@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from affekt.exceptions import TableError
-from affekt.harmonise import harmonise, read_rows, weights
+from affekt.harmonise import harmonise, read_rows, smooth_neutral, weights
 from affekt.scheme import DUSHA_4, EKMAN_7, EKMAN_8, IEMOCAP_4, NOUNS, SCHEMES
 from affekt.tables import check_labels
 from affekt.votes.shares import shares
@@ -137,3 +137,84 @@ def test_the_documented_weights_are_the_shipped_ones():
         parts = [part.split() for part in documented.split(" + ")]
         expected = {part[-1]: float(part[0]) if len(part) > 1 else 1.0 for part in parts}
         assert row[row > 0].to_dict() == pytest.approx(expected)
+
+
+# neutral smoothing, spec 3.3
+
+
+def worked_example(column):
+    """One row (1, .5, 0, …) of eight labels in a data set whose mean intensity is 3."""
+    labels = [f"l{number}" for number in range(8)]
+    labels[column] = "neutral"
+    rows = [[1, 0.5, 0, 0, 0, 0, 0, 0], [1, 1, 1, 1, 0.5, 0, 0, 0]]
+    return pd.DataFrame(rows, ["weak", "strong"], labels, dtype=float)
+
+
+def test_the_printed_formula_gives_the_worked_example_divided_by_its_sum():
+    row = smooth_neutral(worked_example(7), mode="printed").loc["weak"]
+    assert (row * 1.190625).tolist() == pytest.approx([0.55, 0.303125, *[0.05625] * 6])
+    assert row["neutral"] == row["l2"]  # favours neutral no more than any other label
+
+
+def test_what_neutral_smoothing_takes_goes_to_neutral_up_to_the_margin():
+    scores = worked_example(7)
+    row = smooth_neutral(scores).loc["weak"]  # .45 * 1.5 = .675 would overtake .55
+    assert (row * (0.825 + 0.549)).tolist() == pytest.approx([0.55, 0.275, 0, 0, 0, 0, 0, 0.549])
+    assert row.idxmax() == "l0"
+    first = smooth_neutral(worked_example(0)).loc["weak"]  # neutral was first already: no cap
+    assert first["neutral"] == pytest.approx((0.55 + 0.675) / 1.5)
+    for mode in ("neutral", "printed"):
+        strong = smooth_neutral(scores, mode=mode).loc["strong"]
+        assert strong.tolist() == pytest.approx((scores.loc["strong"] / 4.5).tolist())
+
+
+def test_neutral_smoothing_by_an_intensity_of_its_own_leaves_unknown_ones_alone():
+    labels = pure("anger", "fear", "neutral")
+    strength = pd.Series({"neutral": 0.2, "fear": np.nan, "anger": 0.1})  # mean .15, a = 1/3
+    table = smooth_neutral(labels, strength)
+    assert table.loc["anger"].tolist() == pytest.approx([2 / 3, 0, 1 / 3])
+    assert table.loc["fear"].tolist() == [0, 1, 0]
+    assert table.loc["neutral"].tolist() == [0, 0, 1]
+    unknown = smooth_neutral(labels, strength * np.nan)
+    pd.testing.assert_frame_equal(unknown, labels)  # a corpus without intensities: off
+
+
+@pytest.mark.parametrize("mode", ["neutral", "printed"])
+def test_neutral_smoothing_never_changes_the_first_label_and_gives_distributions(mode):
+    rng = np.random.default_rng(1)
+    scores = pd.DataFrame(rng.random((400, 8)) ** 3, columns=list(EKMAN_8))
+    scores["neutral"] *= rng.random(400)
+    close = scores[:50].assign(anger=0.7)
+    scores[:50] = close.assign(neutral=close.max(axis=1) * (1 - 1e-12))  # nearly the first
+    table = smooth_neutral(scores, mode=mode)
+    check_labels(table, EKMAN_8)
+    assert (table.idxmax(axis=1) == scores.idxmax(axis=1)).all()
+    weak = scores.sum(axis=1) < scores.sum(axis=1).mean()
+    shares_before = scores.div(scores.sum(axis=1), axis=0)
+    same = np.isclose(table, shares_before).all(axis=1)
+    assert same[~weak].all()
+    grown = table["neutral"] - shares_before["neutral"]
+    assert (grown > (-1e-12 if mode == "neutral" else -1)).all()
+
+
+def test_neutral_smoothing_calls_neutral_what_no_emotion_was_found_in():
+    scores = pd.DataFrame({"anger": [0.0, 1.0], "neutral": [0.0, 0.0]}, index=["silent", "loud"])
+    assert smooth_neutral(scores).loc["silent"].tolist() == [0, 1]
+    assert smooth_neutral(scores, mode="printed").loc["silent"].tolist() == [0.5, 0.5]
+    assert smooth_neutral(scores[:1]).loc["silent"].tolist() == [0, 1]  # all of them
+    with pytest.raises(TableError, match="scores of 'silent' are all 0"):
+        smooth_neutral(scores[:1], mode="printed")
+
+
+@pytest.mark.parametrize(("scores", "intensity", "mode", "reason"), [
+    ({"neutral": [1.5]}, None, "neutral", "scores of 'a' are not all within 0..1"),
+    ({"neutral": [np.nan]}, None, "neutral", "scores of 'a' are not all within"),
+    ({"anger": [1.0]}, None, "neutral", "no column neutral: harmonise to a scheme that has it"),
+    ({"neutral": [1.0]}, None, "other", "mode must be neutral or printed, not 'other'"),
+    ({"neutral": [1.0]}, {"b": 1.0}, "neutral", "no intensity of 'a': give NaN"),
+    ({"neutral": [1.0]}, {"a": -1.0}, "neutral", "the intensity of 'a' is below 0"),
+])  # fmt: skip
+def test_neutral_smoothing_refuses_what_means_nothing(scores, intensity, mode, reason):
+    given = None if intensity is None else pd.Series(intensity)
+    with pytest.raises(TableError, match=reason):
+        smooth_neutral(pd.DataFrame(scores, index=["a"]), given, mode=mode)

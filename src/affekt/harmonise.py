@@ -14,6 +14,13 @@ from affekt.scheme import SCHEMES, Categories
 
 ANY = "*"
 OTHER = "other"
+NEUTRAL = "neutral"
+
+MAX_SMOOTHING = 0.45
+TOP_MARGIN = 1e-3  # what the first label stays above neutral by
+
+Smoothing = Literal["neutral", "printed"]
+"""Where `smooth_neutral` puts what it takes: to neutral, or to every label alike."""
 
 Rows = Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]
 """Target scheme -> corpus (or `*`) -> source label -> target label -> weight."""
@@ -87,6 +94,92 @@ def weights(
             lambda left: left > _SLACK, 0
         )
     return matrix
+
+
+def smooth_neutral(
+    scores: pd.DataFrame, intensity: pd.Series | None = None, *, mode: Smoothing = "neutral"
+) -> pd.DataFrame:
+    """Make the labels of weak utterances softer (spec 3.3; the Whisper paper, section 2.2).
+
+    An utterance weaker than the mean of the data set, E_i < E, gives away the part
+    a = min((E - E_i) / E, .45) of its labels. "neutral": every score is scaled by 1 - a and what
+    that takes away goes to neutral, as far as the first label stays 0.001 above it.
+    "printed": e' = e (1 - a) + (1 - e) a / M over M labels, as the paper prints; that is uniform
+    smoothing, which favours neutral no more than any other label and never changes the first.
+    Rows are divided by their sum after that.
+
+    Args:
+        scores: of one data set; one column a label, neutral among them, entries in 0..1. Labels
+            times their intensity, or labels alone where `intensity` is given.
+        intensity: E_i by utterance, at least 0: a strength, or the share of votes that are not
+            neutral. Without it the sum of the row. Where it is missing the row is not smoothed.
+        mode: "neutral" or "printed".
+
+    Returns:
+        A labels table. With "neutral" a row of zeros, which no emotion was found in, is neutral.
+
+    Raises:
+        TableError: another mode, no column neutral, a score outside 0..1, a negative intensity,
+            or one of an utterance that has no scores.
+
+    >>> said = pd.DataFrame({"anger": [0.6, 1.0], "neutral": [0.0, 0.0]}, index=["weak", "strong"])
+    >>> smooth_neutral(said).round(3).loc["weak"].tolist()
+    [0.75, 0.25]
+    """
+    if mode not in ("neutral", "printed"):
+        raise TableError(f"mode must be neutral or printed, not {mode!r}")
+    if NEUTRAL not in scores.columns:
+        raise TableError(f"scores have no column {NEUTRAL}: harmonise to a scheme that has it")
+    values = scores.to_numpy(dtype=float)
+    outside = ~((values >= 0) & (values <= 1)).all(axis=1)
+    if outside.any():
+        raise TableError(
+            f"scores of {scores.index[int(outside.argmax())]!r} are not all within 0..1"
+        )
+    given = _strength(scores.index, values.sum(axis=1), intensity)
+    part = _removed_part(given)[:, None]
+    column = list(scores.columns).index(NEUTRAL)
+    if mode == "neutral":
+        values = _towards_neutral(values, part[:, 0], column)
+        values[values.sum(axis=1) == 0, column] = 1.0
+    else:
+        values = values * (1 - part) + (1 - values) * part / values.shape[1]
+    total = values.sum(axis=1, keepdims=True)
+    if (total == 0).any():
+        raise TableError(f"scores of {scores.index[int((total == 0).argmax())]!r} are all 0")
+    return pd.DataFrame(values / total, scores.index, scores.columns)
+
+
+def _strength(index: pd.Index, sums: np.ndarray, intensity: pd.Series | None) -> np.ndarray:
+    if intensity is None:
+        return sums
+    strange = index.difference(intensity.index)
+    if len(strange):
+        raise TableError(f"no intensity of {strange[0]!r}: give NaN where it is not known")
+    given = intensity.reindex(index).to_numpy(dtype=float)
+    if (given < 0).any():
+        raise TableError(f"the intensity of {index[int((given < 0).argmax())]!r} is below 0")
+    return given
+
+
+def _removed_part(intensity: np.ndarray) -> np.ndarray:
+    """Alpha of each utterance, 0 where its intensity is not known."""
+    known = np.isfinite(intensity)
+    mean = intensity[known].mean() if known.any() else 0.0
+    if mean == 0:
+        return np.zeros(len(intensity))
+    alpha = np.where(known, (mean - intensity) / mean, 0.0)
+    return np.clip(alpha, 0.0, MAX_SMOOTHING)
+
+
+def _towards_neutral(values: np.ndarray, part: np.ndarray, column: int) -> np.ndarray:
+    scaled: np.ndarray = values * (1 - part)[:, None]
+    others = np.delete(values, column, axis=1).max(axis=1, initial=0.0)
+    moved = scaled[:, column] + part * values.sum(axis=1)
+    cap = np.maximum(others * (1 - part) - TOP_MARGIN, scaled[:, column])
+    first = values[:, column] >= others
+    scaled[:, column] = np.where(first, moved, np.minimum(moved, cap))
+    return scaled
 
 
 def read_rows(path: str | Path, schemes: Mapping[str, Categories] = SCHEMES) -> Rows:

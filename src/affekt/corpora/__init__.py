@@ -4,26 +4,36 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from affekt.corpora import (
+    aesdd,
     afew,
     aibo,
+    asvp_esd,
     cmu_mosei,
     crema_d,
     daic_woz,
     dusha,
     earkick,
     emodb,
+    emov_db,
     emovo,
     enterface,
+    esd,
     generic,
+    hume_prosody,
     iemocap,
+    jl,
     label_studio,
     lssed,
+    masc,
     meld,
     msp_improv,
     msp_podcast,
     nemo,
+    ogvc,
     ravdess,
     rml,
+    savee,
+    studies,
     tess,
     toloka,
     toy,
@@ -119,6 +129,43 @@ CORPORA: dict[str, CorpusSource] = {
     "rml": CorpusSource("720 films, 8 people, 6 emotions, 6 languages", rml.load, rml.check),
     "afew": CorpusSource(
         "clips of films in a tree of part/emotion/clip, 7 emotions", afew.load, afew.check
+    ),
+    "ravdess-song": CorpusSource(
+        "ravdess with its singing: 2452 clips",
+        ravdess.load_with_song,
+        ravdess.check_with_song,
+    ),
+    "emov-db": CorpusSource(
+        "about 6,900 clips, 4 speakers, 4 emotions and sleepiness, English",
+        emov_db.load,
+        emov_db.check,
+    ),
+    "jl": CorpusSource(
+        "2400 clips, 4 speakers, 5 emotions and 5 attitudes, English", jl.load, jl.check
+    ),
+    "savee": CorpusSource("480 clips, 4 men, 7 emotions, English", savee.load, savee.check),
+    "esd": CorpusSource(
+        "35,000 clips, 20 speakers, 5 emotions, Mandarin and English", esd.load, esd.check
+    ),
+    "asvp-esd": CorpusSource(
+        "about 14,000 clips of speech and other sounds of voices, 12 emotions, several languages",
+        asvp_esd.load,
+        asvp_esd.check,
+    ),
+    "ogvc": CorpusSource(
+        "players' voice chat with votes and ratings, and its lines acted, 8 emotions, Japanese",
+        ogvc.load,
+        ogvc.check,
+    ),
+    "studies": CorpusSource(
+        "5689 clips, a teacher and two students, 4 emotions, Japanese", studies.load, studies.check
+    ),
+    "aesdd": CorpusSource("604 clips, 6 actors, 5 emotions, Greek", aesdd.load, aesdd.check),
+    "masc": CorpusSource("25,636 clips, 68 speakers, 5 emotions, Mandarin", masc.load, masc.check),
+    "hume-prosody": CorpusSource(
+        "clips with nine emotions rated from 0 to 1, ComParE 2023",
+        hume_prosody.load,
+        hume_prosody.check,
     ),
     "label-studio": CorpusSource(
         "any recordings: a Label Studio JSON export, votes and ratings",

@@ -5,6 +5,7 @@ PLoS ONE 13(5), doi:10.1371/journal.pone.0196391.
 """
 
 import re
+from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,9 @@ EMOTIONS = {
 INTENSITIES = {"01": 0.6, "02": 1.0}  # normal, strong (spec 3.3)
 STATEMENTS = {"01": "Kids are talking by the door", "02": "Dogs are sitting by the door"}
 N_ACTORS = 24
+UNSUNG = ("07", "08")
+SILENT_ACTOR = 18
+"""Who has no song."""
 
 _NAME = re.compile(r"(0[1-3])-(0[12])-(0[1-8])-(0[12])-(0[12])-(0[12])-(0[1-9]|1\d|2[0-4])")
 _SPEECH, _SONG = "01", "02"
@@ -63,9 +67,21 @@ def load(root: str | Path, *, song: bool = False, durations: bool = False) -> Co
     return assemble(root, RAVDESS_8, found, CARD, durations=durations)
 
 
-def check(root: str | Path) -> CheckReport:
-    """Compare the tree with the 1440 names the speech part is made of."""
+def check(root: str | Path, *, song: bool = False) -> CheckReport:
+    """Compare the tree with the 1440 names of the speech part, with `song` the 1012 sung too."""
+    if song:
+        return compare(_speech_names() + _song_names(), walk(root, _parse, PATTERN))
     return compare(_speech_names(), walk(root, _parse_speech, PATTERN))
+
+
+def load_with_song(root: str | Path, *, durations: bool = False) -> Corpus:
+    """`load` with the singing: the 2452 recordings of the Whisper paper."""
+    return load(root, song=True, durations=durations)
+
+
+def check_with_song(root: str | Path) -> CheckReport:
+    """`check` with the singing."""
+    return check(root, song=True)
 
 
 def _parse(stem: str) -> dict[str, Any] | None:
@@ -95,9 +111,18 @@ def _parse_speech(stem: str) -> dict[str, Any] | None:
 
 
 def _speech_names() -> list[str]:
-    grid = product(EMOTIONS, INTENSITIES, ("01", "02"), ("01", "02"), range(1, N_ACTORS + 1))
+    return _names(_SPEECH, EMOTIONS, range(1, N_ACTORS + 1))
+
+
+def _song_names() -> list[str]:
+    sung = [emotion for emotion in EMOTIONS if emotion not in UNSUNG]
+    return _names(_SONG, sung, [actor for actor in range(1, N_ACTORS + 1) if actor != SILENT_ACTOR])
+
+
+def _names(channel: str, emotions: Iterable[str], actors: Iterable[int]) -> list[str]:
+    grid = product(emotions, INTENSITIES, ("01", "02"), ("01", "02"), actors)
     return [
-        f"03-{_SPEECH}-{emotion}-{intensity}-{statement}-{repetition}-{actor:02d}"
+        f"03-{channel}-{emotion}-{intensity}-{statement}-{repetition}-{actor:02d}"
         for emotion, intensity, statement, repetition, actor in grid
         if (emotion, intensity) != ("01", "02")  # nobody is strongly neutral
     ]
