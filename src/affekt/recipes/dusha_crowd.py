@@ -13,13 +13,13 @@ from dataclasses import replace
 import pandas as pd
 import torch
 
-from affekt import checkpoint
 from affekt.corpus import Corpus
 from affekt.exceptions import CorpusError
 from affekt.recipes.clips import Clips
 from affekt.recipes.dusha_table_3 import METHODS
 from affekt.recipes.frames import folds_of
 from affekt.recipes.probe import RunOptions
+from affekt.recipes.released import release
 from affekt.recipes.results import Result, write
 from affekt.recipes.spectrogram_folds import cross_validate
 from affekt.recipes.spectrograms import Taught, clips_of, teach
@@ -58,8 +58,8 @@ def main(options: RunOptions) -> list[Result]:
         truth = shares(votes, crowd.scheme).loc[list(split.test)]
         results.append(_report(taught, clips.select(split.test), truth, name, split, options))
         folder = options.out / name / "network"
-        card = {"labels": list(crowd.scheme), "corpora": [crowd.name], "feature": CROWD.feature}
-        checkpoint.save(folder, taught.model, {**card, "target": name, "seed": options.seed})
+        learnt = known.select(split.train).corpus
+        release(folder, taught, [learnt], CROWD, options, split=f"{name}, {split.name}")
         begun = replace(options, init=folder)
         results.append(cross_validate(tuning, splits, split_name, f"{name}, tuned", TUNED, begun))
     nothing = cross_validate(tuning, splits, split_name, "from nothing", FROM_NOTHING, options)
@@ -93,7 +93,7 @@ def _report(
         truth,
         answer,
         speakers=test.corpus.utterances["speaker"],
-        notes=[f"{minutes:.0f} min of training; epochs: {len(taught.trained.losses)}"],
+        notes=[f"{minutes:.0f} min of training; epochs: {taught.epochs}"],
         seed=options.seed,
     )
     what = f"{test.corpus.name}, what most heard, taught {name} labels ({minutes:.0f} min)"

@@ -1,0 +1,168 @@
+"""The Dusha network's recipes on what Dusha looks like, and a crowd that teaches it."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import tiny_whisper
+from affekt import checkpoint
+from affekt.corpora import toy
+from affekt.corpora.dusha import experiments
+from affekt.exceptions import CorpusError
+from affekt.recipes import dusha_crowd, dusha_table_3
+from affekt.recipes.frames import folds_of
+from affekt.recipes.probe import RunOptions
+from affekt.recipes.spectrograms import _draw, clips_of
+from affekt.tables import read_table
+
+one_thread = pytest.fixture(scope="module", autouse=True)(tiny_whisper.one_thread)
+
+LABELS = {"angry": 0, "sad": 1, "neutral": 2, "positive": 3}
+DOMAINS = ("crowd", "podcast")
+
+
+def options_of(out, **settings):
+    settings = {"corpora": {}, "epochs": 1, **settings}
+    return RunOptions(
+        out=out,
+        upstream="-",
+        store=out / "store",
+        command="affekt run",
+        progress=lambda what, total: lambda done: None,
+        **settings,
+    )
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory):
+    """Manifests with features alone: three clips a label and domain to learn, one to test."""
+    root = tmp_path_factory.mktemp("dusha")
+    rng = np.random.default_rng(0)
+    home = root / "processed_dataset_090"
+    for folder in ("aggregated_dataset", "train", "test"):
+        (home / folder).mkdir(parents=True)
+    (root / "features").mkdir()
+    for part, n_clips in (("train", 3), ("test", 1)):
+        rows = []
+        for domain in DOMAINS:
+            whole = []
+            for label, code in LABELS.items():
+                for number in range(n_clips):
+                    name = f"{domain}-{part}-{label}-{number}"
+                    features = rng.uniform(-80, 0, (1, 64, 40)).astype(np.float32)
+                    np.save(root / "features" / f"{name}.npy", features)
+                    rows.append(
+                        {
+                            "id": name,
+                            "tensor": f"../../features/{name}.npy",
+                            "wav_length": 0.4,
+                            "label": code,
+                            "emotion": label,
+                        }
+                    )
+                    whole.append(
+                        {
+                            "hash_id": name,
+                            "audio_path": f"../../{domain}_{part}/wavs/{name}.wav",
+                            "duration": 0.4,
+                            "emotion": label,
+                            "golden_emo": None,
+                            "speaker_text": "",
+                            "speaker_emo": "",
+                            "source_id": f"{domain}-{part}-{number}",
+                        }
+                    )
+            path = home / "aggregated_dataset" / f"{domain}_{part}.jsonl"
+            path.write_text("".join(json.dumps(row) + "\n" for row in whole))
+        path = home / part / f"{part}.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return root
+
+
+def test_dusha_is_learnt_from_its_released_features_and_reported_by_domain(released, tmp_path):
+    corpus = experiments.load(released)
+    options = options_of(tmp_path, corpora={"dusha-manifests": corpus}, method="dusha")
+    whole, *parts = dusha_table_3.main(options)
+    assert whole.report.n == 8
+    assert [(part.folder.name, part.report.n) for part in parts] == [
+        ("dusha-crowd", 4),
+        ("dusha-podcast", 4),
+    ]
+    assert any("accuracy 0.83" in note for note in whole.report.notes)
+    assert (
+        read_table(tmp_path / "dusha-crowd" / "predictions.csv").index.str.startswith("crowd").all()
+    )
+    assert not (tmp_path / "store").exists()  # nothing had to be computed
+
+
+def test_a_set_up_learns_from_its_domain_alone(released, tmp_path):
+    corpus = experiments.load(released)
+    dusha_table_3.run("crowd", corpus, options_of(tmp_path))
+    (folder,) = (tmp_path / "crowd").glob("checkpoint-*")
+    _, card = checkpoint.load(folder)
+    assert card["corpora"][0]["utterances"] <= 12
+    assert all(name.startswith("crowd-train") for name in card["corpora"][0]["speakers"])
+
+
+def test_rare_labels_of_podcasts_are_drawn_more_often(released, tmp_path):
+    method = replace(dusha_table_3.METHODS["podcast"], batch_size=24)
+    clips = clips_of(experiments.load(released), method, options_of(tmp_path))
+    known = clips.select(folds_of(clips.corpus, options_of(tmp_path))[0][0].train)
+    draw = _draw(method, known)
+    rng = np.random.default_rng(0)
+    drawn = np.concatenate([rows for _ in range(200) for rows in draw(rng)])
+    labels = known.corpus.labels.idxmax(axis=1).to_numpy()[drawn]
+    shares = pd.Series(labels).value_counts(normalize=True)
+    expected = {"sadness": 20 / 36, "anger": 10 / 36, "happiness": 5 / 36, "neutral": 1 / 36}
+    for label, share in expected.items():
+        assert shares[label] == pytest.approx(share, abs=0.02), label
+
+
+def test_features_in_the_place_of_recordings_are_refused_where_another_is_read(released, tmp_path):
+    method = replace(dusha_table_3.METHODS["ours"], feature="log_mel_lssed")
+    with pytest.raises(CorpusError, match="log_mel_dusha, not log_mel_lssed"):
+        clips_of(experiments.load(released), method, options_of(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def voices(tmp_path_factory):
+    """A crowd's corpus and another: one clip of each speaker and emotion."""
+    found = []
+    for seed in (0, 1):
+        folder = tmp_path_factory.mktemp(f"toy{seed}")
+        toy.make(folder, seed=seed)
+        corpus = toy.load(folder, durations=True)
+        found.append(corpus.select([u for u in corpus.utterances.index if u.endswith("_1")]))
+    crowd, other = found
+    rng = np.random.default_rng(0)
+    votes = [
+        {"utterance": u, "rater": f"r{rater}", "label": label}
+        for u, meant in crowd.labels.idxmax(axis=1).items()
+        for rater in range(3)
+        for label in [meant if rater < 2 else str(rng.choice(list(crowd.scheme)))]
+    ]
+    return replace(crowd, votes=pd.DataFrame(votes)), replace(other, votes=None)
+
+
+def test_a_crowd_teaches_soft_and_hard_and_both_are_tuned_elsewhere(voices, tmp_path):
+    crowd, other = voices
+    options = options_of(tmp_path, corpora={"toy": crowd, "other": other}, folds=("1",))
+    results = dusha_crowd.main(options)
+    names = ["soft", "soft, tuned", "hard", "hard, tuned", "from nothing"]
+    assert [result.folder.name for result in results] == names
+    first, tuned = results[0].report, results[1].report
+    assert (first.n_speakers, tuned.n_speakers) == (2, 1)  # a fifth of six, and one left out
+    (folder,) = (tmp_path / "soft, tuned").glob("checkpoint-*")
+    _, card = checkpoint.load(folder)
+    assert card["started_from"] == "network"
+
+
+def test_a_crowd_needs_votes_and_another_corpus(voices, tmp_path):
+    crowd, other = voices
+    with pytest.raises(CorpusError, match="one corpus with votes"):
+        dusha_crowd.main(options_of(tmp_path, corpora={"toy": other}))
+    with pytest.raises(CorpusError, match="one corpus with votes"):
+        dusha_crowd.main(options_of(tmp_path, corpora={"toy": crowd, "b": crowd}))
