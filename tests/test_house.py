@@ -36,7 +36,7 @@ FLOORS = {
     },
     4: {
         *("corpora", "interchange", "batches", "checkpoint", "export", "resume", "concatenate"),
-        *("store",),
+        *("store", "sampler"),
     },
     5: {"frozen", "objectives", "train", "recognizer", "sequencer", "annotate", "plots"},
     6: {"service", "recipes"},

@@ -5,6 +5,7 @@ new one of that type; what it was given stays as it is. Masks fill with `value`:
 the dB of `affekt.features.DUSHA`; the Dusha release fills with 0, its loudest level.
 
 A gain is not among them: where the loudest cell of a clip is the reference, it changes nothing.
+`spec_augment` is for Whisper's scaled log-mels, where a mask has the clip's own mean.
 """
 
 from typing import Any
@@ -18,6 +19,12 @@ SILENCE = -80.0  # dB, the least value of DUSHA spectrograms
 MASKED_MELS = 15  # mel bands, at most
 MASKED_FRAMES = 39  # frames of 10 ms, at most
 CROPPED_FRAMES = 39  # frames of 10 ms, at most
+
+# the Whisper paper names masks and noise without ranges; those here are spec 3.4's
+N_MASKS = 2  # along frequency, and as many along time
+MASKED_SHARE_OF_MELS = 27 / 80  # of the bands, at most, by each mask
+MASKED_SHARE_OF_FRAMES = 0.05  # of the frames, at most, by each mask
+NOISE_SD = (0.0, 0.1)  # in units of the scaled log-mel
 
 
 def dusha(
@@ -74,9 +81,7 @@ def crop(
     return spectrogram[:, start : start + n_frames - removed].copy()
 
 
-def window(
-    spectrogram: Spectrogram, rng: np.random.Generator, *, n_frames: int
-) -> Spectrogram:
+def window(spectrogram: Spectrogram, rng: np.random.Generator, *, n_frames: int) -> Spectrogram:
     """Keep `n_frames` neighbouring frames, from a random one on; a shorter clip stays whole.
 
     Returns:
@@ -118,6 +123,47 @@ def shift_mels(spectrogram: Spectrogram, rng: np.random.Generator, *, most: int 
     n_mels = spectrogram.shape[0]
     shift = int(rng.integers(-most, most, endpoint=True))
     return spectrogram[np.clip(np.arange(n_mels) - shift, 0, n_mels - 1)]
+
+
+def spec_augment(
+    spectrogram: Spectrogram,
+    rng: np.random.Generator,
+    *,
+    n_masks: int = N_MASKS,
+    sd: tuple[float, float] = NOISE_SD,
+) -> Spectrogram:
+    """Add noise, then mask frequencies and time (Park et al. 2019; spec 3.4).
+
+    Masks are filled with the mean of the clip that was given, so that they say nothing about it,
+    and noise does not fill them.
+
+    Args:
+        spectrogram: shape (n_mels, time); a whole clip, since the mean is taken over all of it.
+        rng: where chance comes from.
+        n_masks: along each axis, each of 0 .. 27/80 of the bands, 0 .. 5 % of the frames.
+        sd: standard deviation of the noise, drawn evenly from this range.
+
+    Returns:
+        Shape and type as given.
+    """
+    value = float(spectrogram.mean())
+    n_mels, n_frames = spectrogram.shape
+    changed = spectrogram_noise(spectrogram, rng, sd=sd)
+    for _ in range(n_masks):
+        most = round(MASKED_SHARE_OF_MELS * n_mels)
+        changed = mask_frequencies(changed, rng, most=most, value=value)
+        most = int(MASKED_SHARE_OF_FRAMES * n_frames)
+        changed = mask_time(changed, rng, most=most, value=value)
+    return changed
+
+
+def spectrogram_noise(
+    spectrogram: Spectrogram, rng: np.random.Generator, *, sd: tuple[float, float] = NOISE_SD
+) -> Spectrogram:
+    """Add Gaussian noise to every cell, its standard deviation drawn evenly from `sd`."""
+    scale = float(rng.uniform(*sd))
+    noise = rng.standard_normal(spectrogram.shape, dtype=np.float32)
+    return spectrogram + (scale * noise).astype(spectrogram.dtype)
 
 
 def _stretch(length: int, most: int, rng: np.random.Generator) -> slice:
