@@ -86,6 +86,13 @@ def test_soft_labels_give_the_weighted_sum_over_the_total(masked):
     torch.testing.assert_close(SoftLabels()(model, data, 11.0, 0), expected)
 
 
+def test_smoothing_spreads_some_of_the_mass_over_all_labels():
+    model, data = small(), batch(masked=True)
+    log_p = model(data.x, data.mask).log_softmax(-1)
+    expected = -(0.7 * data.target * log_p + 0.1 * log_p).sum(1) @ data.weight / 11.0
+    torch.testing.assert_close(SoftLabels(smoothing=0.3)(model, data, 11.0, 0), expected)
+
+
 def test_label_sequences_are_the_loss_of_ctc():
     class Frames(nn.Module):
         def forward(self, x, mask):

@@ -26,12 +26,18 @@ class Objective(Protocol):
 
 @dataclass(frozen=True)
 class SoftLabels:
-    """Cross-entropy to a distribution over the labels: targets (batch, n_outputs)."""
+    """Cross-entropy to a distribution over the labels: targets (batch, n_outputs).
+
+    `smoothing`: so much of each target's mass is spread evenly over all labels.
+    """
+
+    smoothing: float = 0.0
 
     def __call__(self, model: nn.Module, batch: Batch, total: float, step: int) -> Tensor:
         """Weighted sum / total, nats."""
         logits = model(batch.x, batch.mask).float()
-        return soft_cross_entropy(logits, batch.target, batch.weight, total=total)
+        target = batch.target * (1 - self.smoothing) + self.smoothing / logits.shape[1]
+        return soft_cross_entropy(logits, target, batch.weight, total=total)
 
 
 @dataclass(frozen=True)

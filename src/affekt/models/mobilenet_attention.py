@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from affekt.models.convolutions import as_maps
+from affekt.models.convolutions import as_maps, check_outputs
 from affekt.models.lengths import Read, lengths_of, mean_over_time, read, valid
 
 STEM = 4  # channels
@@ -19,14 +19,19 @@ LAST = 128  # channels
 
 @dataclass(frozen=True)
 class MobileNetAttentionConfig:
-    """514,909 parameters with 4 outputs. `masked` False: padding is heard, as in the paper."""
+    """514,909 parameters with 4 outputs. `masked` False: padding is heard, as in the paper.
+
+    `dropout`: share of the embedding that training leaves out; the paper has none.
+    """
 
     n_outputs: int
     masked: bool = True
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.n_outputs < 1:
-            raise ValueError("n_outputs is 1 or more")
+        check_outputs(self.n_outputs)
+        if not 0 <= self.dropout < 1:
+            raise ValueError("dropout is from 0 to below 1")
 
 
 class MobileNetAttention(nn.Module):
@@ -48,6 +53,7 @@ class MobileNetAttention(nn.Module):
         layers.append(_convolution(channels, LAST, 1))
         self.features = nn.Sequential(*layers)
         self.pooling = nn.ModuleList([SelfAttention(LAST)])
+        self.dropout = nn.Dropout(config.dropout)
         self.classifier = nn.Linear(LAST, config.n_outputs)
 
     def embed(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -55,7 +61,8 @@ class MobileNetAttention(nn.Module):
         maps, lengths = read(self.features, as_maps(x), lengths)
         for attention in self.pooling:
             maps = attention(maps, lengths)
-        return mean_over_time(maps, lengths).mean(-1)
+        embedded: Tensor = self.dropout(mean_over_time(maps, lengths).mean(-1))
+        return embedded
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         logits: Tensor = self.classifier(self.embed(x, mask))
