@@ -16,7 +16,7 @@ demo: $(VENV)/.demo-ready ## Install the core, then recognise the bundled exampl
 	$(BIN)/affekt demo
 
 test: lint ## Install everything, then lint, type-check and run all tests
-	$(BIN)/python -m pytest -m "slow or not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow or not slow" -n auto --dist loadfile
 
 test-slow: $(VENV)/.dev-ready ## Run the tests that plain pytest leaves out
 	$(BIN)/python -m pytest -m slow

@@ -1,7 +1,7 @@
 """Training throughput of the Dusha baseline beside a plain loop, in one run.
 
     pip install librosa
-    python benchmarks/training.py ravdess=ROOT [--clips 320] [--batch 64]
+    python benchmarks/training.py [ravdess=ROOT] [--clips 320] [--batch 64]
 
 The plain loop is what one writes first: it shuffles, decodes and computes each clip's spectrogram
 with librosa when its turn comes, pads each batch to its longest clip with what comes, and takes a
@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ import torch
 from torch import nn
 
 from affekt.batches import SpectrogramBatches, neighbours_in_length
-from affekt.corpora import source
+from affekt.corpora import source, toy
 from affekt.corpus import Corpus
 from affekt.features import FEATURES
 from affekt.models import MobileNetAttention, MobileNetAttentionConfig
@@ -33,6 +34,7 @@ from affekt.objectives import SoftLabels
 from affekt.store import stored
 from affekt.train import TrainOptions, train
 
+PLAIN = "plain loop, librosa on the fly, float32"
 N_EPOCHS = 3
 GOAL = 2.0
 
@@ -121,32 +123,38 @@ def in_turn(contenders: dict[str, Callable[[], None]]) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("corpus", metavar="NAME=ROOT")
+    parser.add_argument(
+        "corpus", metavar="NAME=ROOT", nargs="?", help="by default synthetic voices"
+    )
     parser.add_argument("--clips", type=int, default=320)
     parser.add_argument("--batch", type=int, default=64)
     arguments = parser.parse_args()
-    name, _, root = arguments.corpus.partition("=")
-    whole = source(name).load(root)
-    ids = np.random.default_rng(0).permutation(whole.labels.index.to_numpy())[: arguments.clips]
-    corpus = whole.select(ids)
     with tempfile.TemporaryDirectory() as folder:
-        began = time.perf_counter()
-        found = stored(corpus, FEATURES["log_mel_dusha"], store=Path(folder))
-        filled = time.perf_counter() - began
-        clips = list(found.features)
-    seconds = in_turn(
-        {
-            "plain loop, librosa on the fly, float32": partial(
-                plain_epoch, corpus, arguments.batch
-            ),
-            "ours, float32": partial(our_epoch, corpus, clips, arguments.batch, "float32"),
-            "ours, bfloat16": partial(our_epoch, corpus, clips, arguments.batch, "bfloat16"),
-        }
-    )
-    plain = next(iter(seconds.values()))
-    print(
-        f"{len(corpus)} clips of {name}, {found.seconds.sum():.0f} s; batches of {arguments.batch}"
-    )
+        name, _, root = (arguments.corpus or f"toy={folder}/toy").partition("=")
+        if arguments.corpus is None:
+            toy.make(Path(root))
+        whole = source(name).load(root)
+        ids = np.random.default_rng(0).permutation(whole.labels.index.to_numpy())
+        compare(name, whole.select(ids[: arguments.clips]), arguments.batch, Path(folder))
+
+
+def compare(name: str, corpus: Corpus, batch_size: int, folder: Path) -> None:
+    """Print what each loop takes."""
+    began = time.perf_counter()
+    found = stored(corpus, FEATURES["log_mel_dusha"], store=folder / "store", workers=1)
+    filled = time.perf_counter() - began
+    clips = list(found.features)
+    loops = {
+        PLAIN: partial(plain_epoch, corpus, batch_size),
+        "ours, float32": partial(our_epoch, corpus, clips, batch_size, "float32"),
+        "ours, bfloat16": partial(our_epoch, corpus, clips, batch_size, "bfloat16"),
+    }
+    if find_spec("librosa") is None:
+        print("librosa is not installed: only our own loops are timed\n")
+        del loops[PLAIN]
+    seconds = in_turn(loops)
+    plain = seconds.get(PLAIN, float("nan"))
+    print(f"{len(corpus)} clips of {name}, {found.seconds.sum():.0f} s; batches of {batch_size}")
     threads = torch.get_num_threads()
     print(f"the store was filled in {filled:.1f} s; {threads} threads; goal: {GOAL:g}\n")
     print("| loop | s an epoch | clips a second | times the plain loop |\n|---|---|---|---|")
