@@ -46,6 +46,19 @@ def test_an_interruption_leaves_the_old_content_and_no_litter(tmp_path, interrup
     assert target.read_text() == "old"
 
 
+@pytest.mark.parametrize("old", [None, "old"])
+def test_what_another_language_says_of_a_full_disk_is_an_error_of_the_system(tmp_path, old):
+    target = tmp_path / "a.safetensors"
+    if old is not None:
+        target.write_text(old)
+    said = "Error while serializing: I/O error: No space left on device (os error 28)"
+    with pytest.raises(OSError, match="No space left on device") as caught, replacing(target):
+        raise RuntimeError(said)
+    assert (caught.value.errno, caught.value.filename) == (28, str(target))
+    assert names(tmp_path) == ([] if old is None else [target.name])
+    assert old is None or target.read_text() == old
+
+
 WAITING = """
 import sys, time
 from affekt import cli

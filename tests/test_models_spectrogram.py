@@ -356,6 +356,17 @@ def test_a_clip_can_be_so_short_and_no_shorter(model, shortest):
                 network(*short)
 
 
+@torch.inference_mode()
+@pytest.mark.parametrize(("module_class", "config", "fewest"), [
+    (Vgg, VggConfig(4), 32), (AlexNetAttention, AlexNetAttentionConfig(4), 63),
+])  # fmt: skip
+def test_too_few_mel_bands_are_no_error_of_torch(module_class, config, fewest):
+    network = module_class(config).eval()
+    assert network(random(1, fewest, 200)).isfinite().all()
+    with pytest.raises(AffektError, match="too few mel bands for the network"):
+        network(random(1, fewest - 1, 200))
+
+
 def test_a_pyresnet_names_the_number_of_mel_bins_it_takes():
     model = PyResNet(PyResNetConfig(n_outputs=4, n_mels=32))
     assert model.classifier.in_features == 2048

@@ -121,6 +121,15 @@ def test_rare_labels_of_podcasts_are_drawn_more_often(released, tmp_path):
         assert shares[label] == pytest.approx(share, abs=0.02), label
 
 
+def test_a_recording_shorter_than_a_frame_is_named(voices, tmp_path):
+    corpus = voices[1]
+    table = corpus.utterances.copy()
+    table.loc[table.index[3], ["start", "end"]] = 0.1, 0.115
+    brief = replace(corpus, utterances=table)
+    with pytest.raises(CorpusError, match=rf"{table.index[3]}.*shorter than a frame of 0.02 s"):
+        clips_of(brief, dusha_table_3.METHODS["ours"], options_of(tmp_path))
+
+
 def test_features_in_the_place_of_recordings_are_refused_where_another_is_read(released, tmp_path):
     method = replace(dusha_table_3.METHODS["ours"], feature="log_mel_lssed")
     with pytest.raises(CorpusError, match="log_mel_dusha, not log_mel_lssed"):
@@ -151,11 +160,11 @@ def test_a_crowd_teaches_soft_and_hard_and_both_are_tuned_elsewhere(voices, tmp_
     crowd, other = voices
     options = options_of(tmp_path, corpora={"toy": crowd, "other": other}, folds=("1",))
     results = dusha_crowd.main(options)
-    names = ["soft", "soft, tuned", "hard", "hard, tuned", "from nothing"]
+    names = ["soft", "soft-tuned", "hard", "hard-tuned", "from-nothing"]
     assert [result.folder.name for result in results] == names
     first, tuned = results[0].report, results[1].report
     assert (first.n_speakers, tuned.n_speakers) == (2, 1)  # a fifth of six, and one left out
-    (folder,) = (tmp_path / "soft, tuned").glob("checkpoint-*")
+    (folder,) = (tmp_path / "soft-tuned").glob("checkpoint-*")
     _, card = checkpoint.load(folder)
     assert card["started_from"] == "network"
 
@@ -165,4 +174,4 @@ def test_a_crowd_needs_votes_and_another_corpus(voices, tmp_path):
     with pytest.raises(CorpusError, match="one corpus with votes"):
         dusha_crowd.main(options_of(tmp_path, corpora={"toy": other}))
     with pytest.raises(CorpusError, match="one corpus with votes"):
-        dusha_crowd.main(options_of(tmp_path, corpora={"toy": crowd, "b": crowd}))
+        dusha_crowd.main(options_of(tmp_path, corpora={"b": other, "toy": crowd}))

@@ -381,6 +381,16 @@ def test_table_4_goes_both_ways_and_writes_the_change(run, corpus, tmp_path):
     assert len(list(options.out.glob("*/checkpoint-*"))) == 2
 
 
+def test_table_4_says_where_the_epoch_was_chosen_on_what_is_reported(run, corpus, tmp_path):
+    other = replace(few(tmp_path / "other", seed=3), name="emovo")
+    results = lssed_table_4.main(run(corpus, other, method="resnet18", protocol="paper"))
+    home, away = ((result.folder / "report.md").read_text("utf-8") for result in results[:2])
+    assert home.startswith("> SELECTED ON THE TEST PART: ")
+    assert "SELECTED" not in away  # another corpus chose nothing
+    rows = [(result.folder / "results_row.md").read_text("utf-8") for result in results[:2]]
+    assert ["SELECTED ON THE TEST PART: held out" in row for row in rows] == [True, False]
+
+
 def test_table_4_refuses_one_corpus_and_the_same_recordings_twice(run, corpus):
     with pytest.raises(CorpusError, match="two corpora, not toy"):
         lssed_table_4.main(run(method="resnet18"))

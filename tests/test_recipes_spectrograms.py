@@ -312,6 +312,9 @@ def test_one_answer_is_right_where_there_is_one_label(clips, options):
 def test_the_papers_protocol_chooses_on_the_test_part_and_its_first_line_says_so(clips, options):
     paper = run(clips, replace(options, folds=("session-1",), protocol="paper"))
     assert page_of(paper).splitlines()[0] == f"> {SELECTED_ON_TEST}"
+    assert "| SELECTED ON THE TEST PART: " in (paper.folder / "results_row.md").read_text("utf-8")
+    card = checkpoint.read_card(paper.folder / "checkpoint-session-1")
+    assert card["split"] == "session-1, SELECTED ON THE TEST PART"
     split = by_session(clips.corpus.utterances)[0]
     judged = clips.select(split.test)
     taught = teach(METHOD, clips.select(split.train), judged, options)
@@ -516,7 +519,8 @@ def test_dusha_table_3_runs_on_the_toy_corpus(three_speakers, place, tmp_path, m
 def test_a_method_that_there_is_not_is_refused(corpus, place, tmp_path):
     found = table_3(corpus, place, tmp_path, "--method", "theirs")
     assert isinstance(found.exception, CorpusError)
-    assert str(found.exception) == "--method theirs: there are dusha, ours"
+    there = "dusha, crowd, podcast, podcast-tune, ours"
+    assert str(found.exception) == f"--method theirs: there are {there}"
 
 
 def test_excluded_utterances_are_in_no_fold(corpus, place, tmp_path, monkeypatch):
@@ -559,3 +563,21 @@ def test_a_split_by_name_with_a_dot_has_a_state_of_its_own(clips, options):
         run(clips, options, few, [replace(first, name=name)])
     states = sorted(path.name for path in options.out.glob("*.safetensors"))
     assert states == ["tiny-share-12.5-a.0.safetensors", "tiny-share-12.7-b.0.safetensors"]
+
+
+def test_a_state_without_a_checkpoint_never_passes_for_a_training_from_one(clips, options):
+    """Nor one from another checkpoint: the report would name what was never learned."""
+    split = by_session(clips.corpus.utterances)[:1]
+    few = replace(METHOD, training=replace(METHOD.training, epochs=1))
+    run(clips, options, few, split)
+    released = options.out / "tiny" / f"checkpoint-{split[0].name}"
+    first = options.out / "first"
+    shutil.copytree(released, first)
+    run(clips, replace(options, init=first), few, split)
+    second = options.out / "second"
+    shutil.copytree(released, second)
+    run(clips, replace(options, init=second), few, split)
+    nothing, once, twice = (checkpoint.load(f)[0] for f in (first, second, released))
+    for before, behind in ((nothing, once), (once, twice)):
+        pairs = zip(before.parameters(), behind.parameters(), strict=True)
+        assert not all(torch.equal(a, b) for a, b in pairs)

@@ -1,11 +1,14 @@
 """Write files so that a reader sees the old content or the new one, never half of it."""
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_NUMBER = re.compile(r"\(os error (\d+)\)")  # how Rust, and so safetensors, writes a system's error
 
 
 @contextmanager
@@ -14,7 +17,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
     A link is followed: what it leads to is replaced. What is no regular file, a device or a pipe,
     is never replaced but written to at the end. An OSError on the way names `path`, or the folder
-    that cannot be made, not the temporary file.
+    that cannot be made, not the temporary file; what safetensors raises of a full disk becomes one.
 
     Yields:
         A path in the same folder, with the same ending, that does not exist yet for other readers.
@@ -46,6 +49,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
         if isinstance(problem, OSError) and problem.filename in (None, str(temporary)):
             problem.filename, problem.filename2 = str(target), None
+        number = _NUMBER.search(str(problem))
+        if number and not isinstance(problem, OSError):
+            code = int(number[1])
+            raise OSError(code, os.strerror(code), str(target)) from problem
         raise
 
 

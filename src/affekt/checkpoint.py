@@ -28,7 +28,7 @@ def save(folder: str | Path, model: nn.Module, card: Mapping[str, Any]) -> None:
     """Write a checkpoint folder.
 
     Args:
-        folder: made if absent; an older checkpoint there is replaced, weights first.
+        folder: made if absent; an older checkpoint there is replaced once all is written.
         model: one of MODELS.
         card: at least `labels` (list of str, in the order of the outputs); also corpora,
             licences, speakers, split, seed, metrics, temperature and prior where there are any.
@@ -44,8 +44,10 @@ def save(folder: str | Path, model: nn.Module, card: Mapping[str, Any]) -> None:
     with replacing(folder / "model.safetensors") as temporary:
         save_file(weights, temporary)
         digest = _sha256(temporary)
-    config: Any = model.config
-    CHECKPOINT.write_card(folder, {"model": names[0], "config": asdict(config), **card}, digest)
+        config: Any = model.config
+        # before the weights take their place: where the disk is full now, the older pair stays
+        whole = {"model": names[0], "config": asdict(config), **card}
+        CHECKPOINT.write_card(folder, whole, digest)
 
 
 def load(folder: str | Path) -> tuple[nn.Module, dict[str, Any]]:

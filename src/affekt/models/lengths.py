@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from affekt.exceptions import AffektError
 
-TIME = -1  # the axis of time in maps of (batch, channels, frequency, time)
+FREQUENCY, TIME = -2, -1  # axes in maps of (batch, channels, frequency, time)
 Read = tuple[Tensor, Tensor | None]
 
 
@@ -55,7 +55,7 @@ def read(layer: nn.Module, x: Tensor, lengths: Tensor | None) -> Read:
         The layer's maps and their lengths.
 
     Raises:
-        AffektError: a clip is too short for the layer's kernel.
+        AffektError: a clip is too short for the layer's kernel, or has too few frequencies.
     """
     if isinstance(layer, nn.Sequential):
         for part in layer:
@@ -65,8 +65,13 @@ def read(layer: nn.Module, x: Tensor, lengths: Tensor | None) -> Read:
         return layer(x, lengths)
     if isinstance(layer, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
         kernel, stride, padding = (
-            _along_time(value) for value in (layer.kernel_size, layer.stride, layer.padding)
+            _along(value) for value in (layer.kernel_size, layer.stride, layer.padding)
         )
+        height = x.shape[FREQUENCY] + 2 * _along(layer.padding, FREQUENCY)
+        if height < _along(layer.kernel_size, FREQUENCY):
+            raise AffektError(
+                "spectrograms have too few mel bands for the network: take a feature with more"
+            )
         shortest = x.shape[TIME] if lengths is None else int(lengths.min())
         if shortest + 2 * padding < kernel:
             raise AffektError(
@@ -105,6 +110,6 @@ def _is_block(layer: nn.Module) -> TypeGuard[Block]:
     return getattr(layer, "reads_lengths", False)
 
 
-def _along_time(value: int | str | tuple[int, ...]) -> int:
+def _along(value: int | str | tuple[int, ...], axis: int = TIME) -> int:
     assert not isinstance(value, str), "padding by name has no place here"
-    return value if isinstance(value, int) else value[TIME]
+    return value if isinstance(value, int) else value[axis]

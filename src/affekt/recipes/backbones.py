@@ -17,6 +17,7 @@ from affekt.recipes import lssed_networks as networks
 from affekt.recipes.clips import Clips
 from affekt.recipes.probe import INVERSE_L2, Heard, RunOptions, fit, frozen_encoder, hear
 from affekt.recipes.probe import probabilities as ask_head
+from affekt.recipes.released import started_from
 from affekt.recipes.spectrogram_folds import answers
 from affekt.recipes.spectrograms import (
     FRAMES_PER_BATCH,
@@ -91,7 +92,8 @@ def learn(name: str, known: Heard | Clips, whole: Heard | Clips, options: RunOpt
     if isinstance(known, Clips):
         assert isinstance(whole, Clips)
         clips = whole
-        taught = teach(_tuning(name, options), known, None, options, state=options.out / name)
+        state = options.out / f"{name}{started_from(options)}"
+        taught = teach(_tuning(name, options), known, None, options, state=state)
         return lambda ids: answers(taught, clips.select(ids))
     assert isinstance(whole, Heard)
     heard = whole

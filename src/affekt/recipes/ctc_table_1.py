@@ -76,8 +76,8 @@ Method = Callable[[Lesson, Frames, RunOptions], Answers]
 def main(options: RunOptions) -> list[Result]:
     """Run every method on every fold and write a report each."""
     corpus = usable(only_corpus(options))
-    frames, prints = frames_of(corpus, options)
     chosen = {name: METHODS[name] for name in chosen_methods(METHODS, options, METHODS)}
+    frames, prints = frames_of(corpus, options)
     return compare(corpus, frames, prints, chosen, options)
 
 

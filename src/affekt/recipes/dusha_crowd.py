@@ -40,12 +40,13 @@ FROM_NOTHING = replace(METHODS["ours"], training=replace(METHODS["ours"].trainin
 def main(options: RunOptions) -> list[Result]:
     """Teach the crowd's labels, test, tune on the other corpus, test."""
     crowd, other = _pair(options)
-    clips = clips_of(crowd, CROWD, options)
+    votes = crowd.votes
+    assert votes is not None
+    heard = crowd.utterances.index.isin(votes["utterance"])
+    clips = clips_of(crowd.select(crowd.utterances.index[heard]), CROWD, options)
     table = clips.corpus.utterances
     split = by_speaker(table, min(N_FOLDS, table["speaker"].nunique()), seed=options.seed)[0]
     guard(split, table, fingerprints=clips.fingerprints)
-    votes = crowd.votes
-    assert votes is not None
     votes = votes[votes["utterance"].isin(table.index)]
     tuning, (splits, split_name) = clips_of(other, TUNED, options), folds_of(other, options)
     results = []
@@ -61,25 +62,24 @@ def main(options: RunOptions) -> list[Result]:
         learnt = known.select(split.train).corpus
         release(folder, taught, [learnt], CROWD, options, split=f"{name}, {split.name}")
         begun = replace(options, init=folder)
-        results.append(cross_validate(tuning, splits, split_name, f"{name}, tuned", TUNED, begun))
-    nothing = cross_validate(tuning, splits, split_name, "from nothing", FROM_NOTHING, options)
+        results.append(cross_validate(tuning, splits, split_name, f"{name}-tuned", TUNED, begun))
+    nothing = cross_validate(tuning, splits, split_name, "from-nothing", FROM_NOTHING, options)
     return [*results, nothing]
 
 
 def _pair(options: RunOptions) -> tuple[Corpus, Corpus]:
-    """Give the corpus with votes and the other.
+    """Give the corpus with votes, which is named first, and the other.
 
     Raises:
-        CorpusError: there are not just two, one of them with votes.
+        CorpusError: there are not just two, the first with votes.
     """
-    voted = [corpus for corpus in options.corpora.values() if corpus.votes is not None]
-    others = [corpus for corpus in options.corpora.values() if corpus.votes is None]
-    if len(voted) != 1 or len(others) != 1:
+    corpora = list(options.corpora.values())
+    if len(corpora) != 2 or corpora[0].votes is None:
         raise CorpusError(
-            "dusha_crowd needs one corpus with votes, such as crema-d=ROOT, and one without to"
-            f" tune on; with votes: {[c.name for c in voted]}, without: {[c.name for c in others]}"
+            "dusha_crowd needs one corpus with votes, such as crema-d=ROOT, then another to tune"
+            f" on; there are {', '.join(corpus.name for corpus in corpora)}"
         )
-    return voted[0], others[0]
+    return corpora[0], corpora[1]
 
 
 def _report(

@@ -33,6 +33,7 @@ LEAST = {"alexnet": 64, "vgg": 32}  # frames that these need; the others read an
 MASKED_MELS, MASKED_FRAMES = 24, 12  # at most
 N_TOLD = 64  # clips whose winning scales are counted
 
+SIMILARITY = 0.2  # share of the loss that draws the embeddings of a clip and its twin together
 ADVERSARIAL = Adversarial(epsilon=0.02, alpha=0.1, first_step=1000)
 FIRST_TWINS = 100  # step of `ours` from which on batches have twins
 
@@ -48,6 +49,10 @@ NETWORKS: dict[str, tuple[str, Mapping[str, Any]]] = {  # method -> name in MODE
     },
     **{f"adv-vgg{depth}": ("vgg", {"depth": depth}) for depth in (11, 13, 16, 19)},
     **{f"adv-resnet{depth}": ("resnet", {"depth": depth}) for depth in (18, 34, 50, 101, 152)},
+    **{
+        f"adv-similar-resnet{depth}": ("resnet", {"depth": depth})
+        for depth in (18, 34, 50, 101, 152)
+    },
     **{f"vgg{depth}": ("vgg", {"depth": depth}) for depth in (11, 13, 16, 19)},
     **{f"resnet{depth}": ("resnet", {"depth": depth}) for depth in (18, 34, 50, 101, 152)},
     **{f"pyresnet{depth}": ("pyresnet", {"depth": depth}) for depth in (50, 101, 152)},
@@ -112,6 +117,8 @@ def method(name: str, options: RunOptions, *, denoised: bool) -> Method:
     )
     if family == "adv":
         twins = ADVERSARIAL if paper else replace(ADVERSARIAL, first_step=FIRST_TWINS)
+        if "similar" in name:  # the authors' second variant (spec 2.8)
+            twins = replace(twins, similarity=SIMILARITY)
         found = replace(found, objective=twins, attack=twins.epsilon)
         if paper:
             found = replace(found, training=PAPER_ADV, batch_size=16, steps=10_000)

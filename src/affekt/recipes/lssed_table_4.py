@@ -22,7 +22,14 @@ from affekt.recipes.lssed_networks import NETWORKS, method
 from affekt.recipes.lssed_table_5 import TEST_SHARE
 from affekt.recipes.probe import RunOptions
 from affekt.recipes.results import Result, write
-from affekt.recipes.spectrogram_folds import answers, chosen_methods, teach_fold, warnings_of
+from affekt.recipes.spectrogram_folds import (
+    SELECTED,
+    SELECTED_ON_TEST,
+    answers,
+    chosen_methods,
+    teach_fold,
+    warnings_of,
+)
 from affekt.recipes.spectrograms import Taught, clips_of
 from affekt.report import evaluate
 from affekt.splits import Split, by_speaker, guard, stratified
@@ -58,7 +65,8 @@ def main(options: RunOptions) -> list[Result]:
             home = _report(taught, known, clips[here].select(split.test), name, warnings, options)
             away = _report(taught, known, clips[there], name, warnings, options)
             results += [home, away]
-            lines.append(_line(name, here, there, home, away))
+            shown = f"{name}, {SELECTED}" if options.protocol == "paper" else name
+            lines.append(_line(shown, here, there, home, away))
     with replacing(options.out / "lssed_table_4.md") as temporary:
         temporary.write_text("\n".join(lines) + "\n", "utf-8")
     return results
@@ -101,6 +109,7 @@ def _report(
     """Ask about the held-out part of what was known, or about another corpus."""
     here, there = known.corpus.name, asked.corpus.name
     where = "held out" if here == there else f"to {there}"
+    selected = here == there and options.protocol == "paper"
     predictions = answers(taught, asked).rename_axis("utterance")
     report = evaluate(
         asked.corpus.labels,
@@ -108,6 +117,7 @@ def _report(
         speakers=asked.corpus.utterances["speaker"],
         training_labels=known.corpus.labels,
         notes=[
+            *([SELECTED_ON_TEST] if selected else []),
             *warnings,
             f"trained on {len(known.corpus)} utterances of {here}, training: {options.training};"
             f" {taught.trained.seconds / 60:.0f} min, {taught.epochs} epochs",
@@ -115,7 +125,8 @@ def _report(
         seed=options.seed,
     )
     folder = options.out / f"{name}-{here}-{where.replace(' ', '-')}"
-    return write(report, predictions, folder, f"{here}, 4 classes, {name}", where, options)
+    split = f"{SELECTED}: {where}" if selected else where
+    return write(report, predictions, folder, f"{here}, 4 classes, {name}", split, options)
 
 
 def _line(name: str, here: str, there: str, home: Result, away: Result) -> str:

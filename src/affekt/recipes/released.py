@@ -49,6 +49,13 @@ def release(
     checkpoint.save(folder, taught.model, card)
 
 
+def started_from(options: RunOptions) -> str:
+    """Part of a state's name: a training from one checkpoint never goes on as one from another."""
+    if options.init is None:
+        return ""
+    return f"-from-{str(checkpoint.read_card(options.init).get('sha256', ''))[:8]}"
+
+
 def _described(corpus: Corpus) -> dict[str, Any]:
     known = {key: corpus.card.get(key) for key in ("version", "licence", "citation")}
     speakers = sorted(str(name) for name in corpus.utterances["speaker"].dropna().unique())

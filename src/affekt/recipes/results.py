@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affekt import plots
+from affekt.atomic import replacing
 from affekt.calibration import softmax
 from affekt.corpus import Corpus
 from affekt.harmonise import harmonise
@@ -38,7 +39,8 @@ def write(
     """Write everything about one evaluation to a folder; the picture where matplotlib is."""
     report.write(folder, predictions=predictions)
     row = report.results_row(what, split, options.command)
-    (folder / "results_row.md").write_text(row + "\n", "utf-8")
+    with replacing(folder / "results_row.md") as temporary:
+        temporary.write_text(row + "\n", "utf-8")
     if find_spec("matplotlib"):
         plots.save(plots.confusion(report), folder / "confusion.png")
     return Result(report, folder)

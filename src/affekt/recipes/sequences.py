@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from affekt import __version__, audio, ctc, plots, sequencer
+from affekt.atomic import replacing
 from affekt.concatenate import NEUTRAL, Concatenation, Drawing, draw, singles, sound, usable
 from affekt.corpus import Corpus
 from affekt.models import Blstm, BlstmConfig
@@ -78,8 +79,9 @@ def main(options: RunOptions) -> list[Result]:
     recordings = recordings_of(corpus, options.seed)
     rows: list[dict[str, object]] = []
     answers: dict[str, dict[str, Found]] = {}
-    for method in chosen_methods(HEARINGS, options, HEARINGS):
-        hearing = HEARINGS[method](options)
+    methods = chosen_methods(HEARINGS, options, HEARINGS)
+    hearings = {method: HEARINGS[method](options) for method in methods}  # or say now what lacks
+    for method, hearing in hearings.items():
         tell = options.progress(f"{method}, heard", len(recordings))
         heard = hear(corpus, recordings, hearing, options.store, tell)
         check_lengths(heard)
@@ -94,8 +96,9 @@ def main(options: RunOptions) -> list[Result]:
     notes = [f"{split_name}; recordings are utterances of one speaker put behind each other"]
     page = report(pd.DataFrame(rows).rename_axis("row"), title, notes, seed=options.seed)
     page.write(options.out)
-    lines = page.results_rows(corpus.name, split_name, options.command)
-    (options.out / "results_rows.md").write_text(lines, "utf-8")
+    with replacing(options.out / "results_rows.md") as temporary:
+        lines = page.results_rows(corpus.name, split_name, options.command)
+        temporary.write_text(lines, "utf-8")
     tested = set(splits[0].test)
     shown = [r for r in recordings if len(r.labels) > 2 and r.utterances[0] in tested]
     for one in shown[:: max(1, len(shown) // N_EXAMPLES)][:N_EXAMPLES]:

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 import torch
+from torch import nn
 
 from affekt.exceptions import CorpusError
 from affekt.recipes.clips import Clips
 from affekt.recipes.probe import RunOptions
-from affekt.recipes.released import release
+from affekt.recipes.released import release, started_from
 from affekt.recipes.results import Result, write
 from affekt.recipes.spectrograms import Method, Taught, teach
 from affekt.report import evaluate
@@ -17,7 +18,8 @@ from affekt.splits import Split, by_speaker, guard, stratified
 
 HELD_OUT_FOLDS = 5  # one of so many parts of the training speakers chooses the epoch
 HELD_OUT_SHARE = 0.1  # of the training utterances, where speakers are shared anyway
-SELECTED_ON_TEST = "SELECTED ON THE TEST PART: the epoch was chosen by what is reported here"
+SELECTED = "SELECTED ON THE TEST PART"
+SELECTED_ON_TEST = f"{SELECTED}: the epoch was chosen by what is reported here"
 PLAIN, ATTACKED = "", "fake"  # ways of asking
 
 
@@ -126,7 +128,7 @@ def ask_folds(
             parts.setdefault(ATTACKED, []).append(answers(taught, test, method.attack))
         minutes += taught.trained.seconds / 60
         epochs.append(_epochs(taught))
-        n_parameters = sum(p.numel() for p in taught.model.parameters())
+        n_parameters = count_parameters(taught.model)
         if taught.rate != method.training.learning_rate:
             ends = ", and collapsed again" if taught.collapsed else ""
             head.append(
@@ -140,6 +142,8 @@ def ask_folds(
     fold_of = pd.Series({id_: split.name for split in chosen for id_ in split.test})
     if len(chosen) < len(splits):
         split_name = f"{split_name}: {len(chosen)} of them"
+    if options.protocol == "paper":  # its row in RESULTS.md says so, too
+        split_name = f"{SELECTED}: {split_name}"
     found = {way: pd.concat(tables).rename_axis("utterance") for way, tables in parts.items()}
     return Folds(found, fold_of, head, n_parameters, minutes, split_name)
 
@@ -170,6 +174,11 @@ def report_folds(
     return write(report, predictions, options.out / name, what, found.split_name, options)
 
 
+def count_parameters(model: nn.Module) -> int:
+    """Count what is learnt; kernels that the authors' MTS ties to another are no further ones."""
+    return sum(p.numel() for name, p in model.named_parameters() if ".branches." not in name)
+
+
 def warnings_of(splits: Sequence[Split], clips: Clips, options: RunOptions) -> list[str]:
     """Guard every fold before any is trained on; what is shared and allowed is said."""
     shared = options.allow_shared_speakers
@@ -189,10 +198,12 @@ def teach_fold(
     if method.choose and not paper:
         known, judged = held_out(known, options.seed, shared=options.split == "stratified")
     # a state whose epoch the test part chose is never taken for a clean one
-    state = options.out / f"{name}-{split.name}{'-paper' if paper else ''}"
+    began = started_from(options)
+    state = options.out / f"{name}-{split.name}{'-paper' if paper else ''}{began}"
     taught = teach(method, known, judged, options, state=state, what=f"{name}, {split.name}")
     folder = options.out / name / f"checkpoint-{split.name}"
-    release(folder, taught, [known.corpus], method, options, split=split.name)
+    part = f"{split.name}, {SELECTED}" if paper else split.name
+    release(folder, taught, [known.corpus], method, options, split=part)
     return taught
 
 

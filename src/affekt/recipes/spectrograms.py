@@ -137,6 +137,14 @@ def clips_of(corpus: Corpus, method: Method, options: RunOptions) -> Clips:
     if usable.utterances["file"].str.endswith(".npy").all():
         return _released_features(usable, method, tell)
     found = stored(usable, FEATURES[method.feature], store=options.store, on_utterances=tell)
+    frame = 2 * method.hop  # s: in both papers a frame is two hops long
+    short = usable.utterances.index[found.seconds < frame].tolist()
+    if short:
+        raise CorpusError(
+            f"{corpus.path(short[0])}: shorter than a frame of {frame:g} s"
+            f"{f', and {len(short) - 1} more' if short[1:] else ''}: leave it out of the table, or"
+            " give its reason under `excluded`"
+        )
     change = partial(_prepared, method=method)
     lengths = [change(clip).shape[1] for clip in found.features]
     return Clips(usable, View(found.features, lengths, change=change), found.fingerprints)
