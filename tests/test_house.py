@@ -29,16 +29,19 @@ FLOORS = {
         "sequences",
         "chunks",
     },
-    2: {"audio", "tables", "timeline", "augment", "denoise", "zero_shot"},
+    2: {"audio", "tables", "timeline", "augment", "denoise", "zero_shot", "adapt"},
     3: {
         *("harmonise", "corpus", "splits", "votes", "features", "models", "errors", "report"),
         *("writers", "segmenting"),
     },
     4: {
         *("corpora", "interchange", "batches", "checkpoint", "export", "resume", "concatenate"),
-        *("store", "sampler"),
+        *("store", "sampler", "schedule"),
     },
-    5: {"frozen", "objectives", "train", "recognizer", "sequencer", "annotate", "plots"},
+    5: {
+        *("frozen", "objectives", "train", "recognizer", "sequencer", "annotate", "plots"),
+        "sequence_batches",
+    },
     6: {"service", "recipes"},
     7: {"cli"},
 }

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from affekt.losses import fast_gradient_sign, soft_cross_entropy
+from affekt.losses import fast_gradient_sign, reverse_gradient, soft_cross_entropy
 
 
 def random(*shape, seed=0):
@@ -164,3 +164,30 @@ def test_an_attacker_meets_the_network_as_it_answers_and_puts_its_mode_back(trai
     assert torch.equal(first, again)  # no dropout
     assert torch.equal(model[1].running_mean, running)
     assert masked.training is model[0].training is training
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.01, 0.0, -2.0])
+def test_a_reversed_gradient_is_minus_weight_times_the_true_one(weight):
+    """The true one from differences: of a step along each input, through what follows."""
+    x, matrix = random(4).double().requires_grad_(), random(4, 4, seed=1).double()
+
+    def follow(x):
+        return (matrix @ x).tanh().square().sum()
+
+    follow(reverse_gradient(x, weight)).backward()
+    step = 1e-6
+    steps = step * torch.eye(4, dtype=torch.float64)
+    with torch.no_grad():
+        slopes = [(follow(x + s) - follow(x - s)) / (2 * step) for s in steps]
+    torch.testing.assert_close(x.grad, -weight * torch.stack(slopes), rtol=1e-6, atol=1e-8)
+
+
+def test_a_reversed_gradient_leaves_values_and_what_follows_alone():
+    x, layer = random(3, 4).requires_grad_(), nn.Linear(4, 2)
+    assert torch.equal(reverse_gradient(x), x)
+    layer(reverse_gradient(x)).square().sum().backward()
+    reversed_, theirs = x.grad.clone(), layer.weight.grad.clone()
+    x.grad = layer.weight.grad = None
+    layer(x).square().sum().backward()
+    torch.testing.assert_close(reversed_, -x.grad)
+    torch.testing.assert_close(theirs, layer.weight.grad)

@@ -15,6 +15,35 @@ Rows = list[NDArray[np.int64]]  # of the training part, one array a batch
 
 
 @dataclass(frozen=True)
+class Segments:
+    """Stretches of a batch's rows that are labelled one by one; no frame is in two.
+
+    Rows with fewer than `n_segments` have empty ones behind the last, of weight 0. `inside`
+    (batch, n_segments, n_frames) True = the frame is in the segment; `weight` (batch,
+    n_segments), how much each counts; `domain` (batch, n_segments) int64, -1 where it has none;
+    `ratings` (batch, n_segments, n_dimensions) in 0 .. 1, NaN where nobody rated, or None;
+    `spoken` (batch, n_frames) False = a pause, no frame to learn from; None = there are none.
+    """
+
+    inside: Tensor
+    weight: Tensor
+    domain: Tensor
+    ratings: Tensor | None = None
+    spoken: Tensor | None = None
+
+    def tensors(self) -> list[Tensor]:
+        """Give those that are there."""
+        every = (self.inside, self.weight, self.domain, self.ratings, self.spoken)
+        return [tensor for tensor in every if tensor is not None]
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Segments":
+        """Give the same with every tensor changed."""
+        inside, weight, domain = map(change, (self.inside, self.weight, self.domain))
+        rest = (None if t is None else change(t) for t in (self.ratings, self.spoken))
+        return Segments(inside, weight, domain, *rest)
+
+
+@dataclass(frozen=True)
 class Batch:
     """What a network and its loss need of some utterances.
 
@@ -22,6 +51,10 @@ class Batch:
     has no time axis; `target` (batch, n_outputs) rows sum to 1, or (batch, n_targets) label
     indices with -1 behind the last; `weight` (batch,); `rows` (batch,) says which utterances of
     the training part these are, for messages.
+
+    With `segments` there is a target for each of them, (batch, n_segments, n_outputs), 0
+    throughout where nobody labelled it; `weight` is the sum of theirs, and `rows` (batch,
+    n_segments) has -1 behind the last.
     """
 
     x: Tensor
@@ -29,18 +62,21 @@ class Batch:
     target: Tensor
     weight: Tensor
     rows: Tensor | None = None
+    segments: Segments | None = None
 
     def part(self, number: int, n_parts: int) -> "Batch":
         """Give every `n_parts`-th row from row `number` on."""
         mine = slice(number, None, n_parts)
         mask, rows = (None if t is None else t[mine] for t in (self.mask, self.rows))
-        return Batch(self.x[mine], mask, self.target[mine], self.weight[mine], rows)
+        segments = None if self.segments is None else self.segments.map(lambda t: t[mine])
+        return Batch(self.x[mine], mask, self.target[mine], self.weight[mine], rows, segments)
 
     def to(self, device: torch.device) -> "Batch":
         """Move it; `rows` stay."""
         mask = None if self.mask is None else self.mask.to(device)
         x, target, weight = (t.to(device) for t in (self.x, self.target, self.weight))
-        return Batch(x, mask, target, weight, self.rows)
+        segments = None if self.segments is None else self.segments.map(lambda t: t.to(device))
+        return Batch(x, mask, target, weight, self.rows, segments)
 
 
 @dataclass(frozen=True)

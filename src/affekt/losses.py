@@ -1,5 +1,7 @@
 """What training makes small."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -32,6 +34,35 @@ def soft_cross_entropy(
     if weight is None:
         weight = torch.ones_like(losses)
     return (losses * weight).sum() / (weight.sum() if total is None else total)
+
+
+def reverse_gradient(x: Tensor, weight: float = 1.0) -> Tensor:
+    """Give x as it is; on the way back its gradient is multiplied by -`weight`.
+
+    What is behind it learns to tell domains apart, what is before it learns to hide them.
+
+    Source: Ganin and Lempitsky 2015, arXiv:1409.7495; spec 3.7.
+
+    >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> reverse_gradient(x, 0.5).sum().backward()
+    >>> x.grad.tolist()
+    [-0.5, -0.5]
+    """
+    reversed_: Tensor = _Reversal.apply(x, weight)  # type: ignore[no-untyped-call]
+    return reversed_
+
+
+class _Reversal(torch.autograd.Function):
+    """The identity, whose derivative is said to be -weight."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: float) -> Tensor:
+        ctx.weight = weight
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return -ctx.weight * gradients[0], None
 
 
 def ctc_loss(

@@ -11,7 +11,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -24,6 +24,9 @@ from torch import Tensor, nn
 from affekt.batches import Batch
 from affekt.exceptions import CheckpointError, TrainingError
 from affekt.resume import REMEDY, State, restore_state, save_state
+from affekt.schedule import TrainOptions as TrainOptions
+from affekt.schedule import learning_rate as learning_rate
+from affekt.schedule import optimizer_of, settings_of, step_sizes
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -45,27 +48,6 @@ Judge = Callable[[nn.Module], float]
 
 
 @dataclass(frozen=True)
-class TrainOptions:
-    """How to train; `l2` is the penalty l2 / 2 * |linear weights|^2 in the loss itself."""
-
-    epochs: int = 40
-    learning_rate: float = 1e-3
-    optimizer: str = "adamw"  # one of OPTIMIZERS
-    schedule: str = "cosine"  # one of SCHEDULES
-    weight_decay: float = 0.0  # decoupled in adamw, part of the gradient in adam and sgd
-    momentum: float = 0.9  # of sgd
-    l2: float = 0.0
-    warmup: float = 0.05  # share of all steps; of the cosine
-    fall_every: int = 20  # epochs between two falls of the rate to a tenth; of the stairs
-    clip: float | None = None  # largest norm of the gradient; None = as it is
-    accumulate: int = 1  # batches whose gradients make one step
-    seed: int = 0
-    precision: str = "float32"  # of the model's arithmetic; weights are float32 always
-    save_every: int = 200  # steps between two states on disk
-    patience: int | None = None  # epochs without a better judgement after which to stop
-
-
-@dataclass(frozen=True)
 class Trained:
     """What the loop did.
 
@@ -83,52 +65,6 @@ class Trained:
     def best_epoch(self) -> int | None:
         """The first of the best epochs."""
         return self.scores.index(max(self.scores)) if self.scores else None
-
-
-def _adamw(parameters: Sequence[Tensor], options: TrainOptions) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(parameters, lr=1.0, weight_decay=options.weight_decay)
-
-
-def _adam(parameters: Sequence[Tensor], options: TrainOptions) -> torch.optim.Optimizer:
-    return torch.optim.Adam(parameters, lr=1.0, weight_decay=options.weight_decay)
-
-
-def _sgd(parameters: Sequence[Tensor], options: TrainOptions) -> torch.optim.Optimizer:
-    decay, momentum = options.weight_decay, options.momentum
-    return torch.optim.SGD(parameters, lr=1.0, weight_decay=decay, momentum=momentum)
-
-
-def _cosine(step: int, n_steps: int, options: TrainOptions) -> float:
-    """Rise linearly during the warm-up, then fall along half a cosine to zero."""
-    warmup = max(1, round(options.warmup * n_steps))
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, n_steps - warmup)))
-
-
-def _constant(step: int, n_steps: int, options: TrainOptions) -> float:
-    return 1.0
-
-
-def _stairs(step: int, n_steps: int, options: TrainOptions) -> float:
-    """Fall to a tenth every `fall_every` epochs."""
-    return float(0.1 ** (step * options.epochs // n_steps // options.fall_every))
-
-
-OPTIMIZERS = {"adamw": _adamw, "adam": _adam, "sgd": _sgd}
-SCHEDULES = {"cosine": _cosine, "constant": _constant, "stairs": _stairs}
-
-
-def learning_rate(step: int, n_steps: int, options: TrainOptions) -> float:
-    """Give the rate of a step, counted from 0.
-
-    >>> [round(learning_rate(s, 100, TrainOptions(learning_rate=1.0)), 2) for s in (0, 4, 99)]
-    [0.2, 1.0, 0.0]
-    >>> stairs = TrainOptions(epochs=60, learning_rate=0.01, schedule="stairs")
-    >>> [round(learning_rate(s, 600, stairs), 6) for s in (199, 200, 400)]
-    [0.01, 0.001, 0.0001]
-    """
-    return options.learning_rate * SCHEDULES[options.schedule](step, n_steps, options)
 
 
 def train(
@@ -164,26 +100,27 @@ def train(
     check_processes(int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     accelerator = Accelerator()
     parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = OPTIMIZERS[options.optimizer](parameters, options)
-    per_epoch = -(-len(batches) // options.accumulate)
-    n_steps = options.epochs * per_epoch
+    optimizer = optimizer_of(model, options)
+    sizes = step_sizes(len(batches), options)
+    n_steps = sum(map(len, sizes))
     identity = "" if state is None else _identity(model, batches, options, objective)
     now = State()
     if state is not None and state.exists():
         now = restore_state(state, model, optimizer, identity)
-        _check_judge(state, now, judge, per_epoch)
+        _check_judge(state, now, judge, len(sizes[0]))
     home = parameters[0].device
     network, optimizer = accelerator.prepare(model.to(accelerator.device), optimizer)
     done, losses, step = now.step, [], 0
     began = time.monotonic() - now.seconds
     for epoch in range(options.epochs):
+        per_epoch = len(sizes[epoch])
         if step + per_epoch <= done:
             step += per_epoch
             continue
         if _is_enough(now.scores, options.patience):
             break
         ran = []
-        for number, group in enumerate(_groups(batches.epoch(epoch), options.accumulate)):
+        for number, group in enumerate(_groups(batches.epoch(epoch), sizes[epoch])):
             step += 1
             if step <= done:
                 continue
@@ -229,9 +166,9 @@ def check_processes(n_processes: int) -> None:
         )
 
 
-def _groups(batches: Iterator[Batch], size: int) -> Iterator[tuple[Batch, ...]]:
-    """Give `size` batches at a time; the last group may be smaller."""
-    return iter(lambda: tuple(islice(batches, size)), ())
+def _groups(batches: Iterator[Batch], sizes: Sequence[int]) -> Iterator[tuple[Batch, ...]]:
+    """Give each step's batches."""
+    return (tuple(islice(batches, size)) for size in sizes)
 
 
 def _is_enough(scores: Sequence[float], patience: int | None) -> bool:
@@ -288,7 +225,7 @@ def _step(
     step, n_steps = where
     torch.manual_seed(options.seed * 1_000_003 + step)  # dropout and the like: a pure function
     for settings in optimizer.param_groups:
-        settings["lr"] = learning_rate(step, n_steps, options)
+        settings["lr"] = settings["factor"] * learning_rate(step, n_steps, options)
     device, dtype = accelerator.device, PRECISIONS[options.precision]
     total = sum(float(batch.weight.sum()) for batch in group) / accelerator.num_processes
     missed = 0.0
@@ -313,7 +250,8 @@ def _check_loss(loss: float, epoch: int, number: int, group: Sequence[Batch]) ->
     """Stop where a loss is not finite, before anything is saved."""
     if math.isfinite(loss):
         return
-    rows = [int(row) for batch in group if batch.rows is not None for row in batch.rows]
+    rows = [int(row) for batch in group if batch.rows is not None for row in batch.rows.flatten()]
+    rows = [row for row in rows if row >= 0]
     which = f", utterances {rows[:8]}{' ...' if rows[8:] else ''} of the training part"
     raise TrainingError(
         f"epoch {epoch}, batch {number}{which if rows else ''}: the loss is {loss}; the last state"
@@ -342,12 +280,15 @@ def _identity(
 ) -> str:
     """Hash what must agree before a state may go on: shapes, options, and the first batch."""
     trained = [name for name, p in model.named_parameters() if p.requires_grad]
-    settings = [asdict(options), trained, repr(objective)]
+    settings = [settings_of(options), trained, repr(objective)]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for name, value in model.state_dict().items():
         digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
     first = next(iter(batches.epoch(0)))
-    for part in (first.x, first.target, first.weight):
+    parts = [first.x, first.target, first.weight]
+    if first.segments is not None:
+        parts += first.segments.tensors()
+    for part in parts:
         digest.update(part.contiguous().numpy().tobytes())
     digest.update(str(len(batches)).encode())
     return digest.hexdigest()

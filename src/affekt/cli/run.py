@@ -56,7 +56,7 @@ def run(
     ] = None,
     protocol: Annotated[
         str,
-        typer.Option(help="clean, or paper: choose the epoch on the test part, and say so."),
+        typer.Option(help="Either clean, or paper: choose the epoch on the test part, and say so."),
     ] = "clean",
     training: Annotated[
         str, typer.Option(help="For lssed_*: ours, for small corpora, or paper, as its authors.")

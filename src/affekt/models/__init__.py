@@ -18,10 +18,12 @@ from affekt.models.pyresnet import PyResNet, PyResNetConfig
 from affekt.models.resnet import ResNet, ResNetConfig
 from affekt.models.vgg import Vgg, VggConfig
 from affekt.models.whisper_probe import WhisperProbe, WhisperProbeConfig
+from affekt.models.whisper_tuned import WhisperTuned, WhisperTunedConfig
 
 MODELS: dict[str, tuple[type[Any], type[Any]]] = {
     "linear_head": (LinearHeadConfig, LinearHead),
     "whisper_probe": (WhisperProbeConfig, WhisperProbe),
+    "whisper_tuned": (WhisperTunedConfig, WhisperTuned),
     "mobilenet_attention": (MobileNetAttentionConfig, MobileNetAttention),
     "vgg": (VggConfig, Vgg),
     "resnet": (ResNetConfig, ResNet),
@@ -57,4 +59,6 @@ __all__ = [
     "VggConfig",
     "WhisperProbe",
     "WhisperProbeConfig",
+    "WhisperTuned",
+    "WhisperTunedConfig",
 ]

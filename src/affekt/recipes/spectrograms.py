@@ -30,11 +30,11 @@ from affekt.exceptions import CheckpointError, CorpusError
 from affekt.features import FEATURES
 from affekt.losses import fast_gradient_sign
 from affekt.metrics import unweighted_average_recall
-from affekt.objectives import Objective, SoftLabels
+from affekt.objectives import SoftLabels
 from affekt.recipes.clips import Clips, Float32, View, audible_part, repeated, standardised
 from affekt.recipes.probe import RunOptions, class_weights
 from affekt.store import stored
-from affekt.train import Trained, TrainOptions, train
+from affekt.train import Objective, Trained, TrainOptions, train
 
 RELEASED = "log_mel_dusha"  # what features in the place of recordings are
 FRAMES_PER_BATCH = 16_000  # when asking: padding included
