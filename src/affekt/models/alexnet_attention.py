@@ -6,10 +6,9 @@ of Krizhevsky 2014, arXiv:1404.5997, with batch normalisation, not initialised f
 
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import nn
 
-from affekt.models.convolutions import Replace, as_maps, check_outputs, keep, start
-from affekt.models.lengths import lengths_of, read
+from affekt.models.convolutions import OverMaps, Replace, check_outputs, keep, start
 from affekt.models.pooling import ATTENTION_SCALE, AttentionPooling
 
 STACK = (  # channels, kernel size, padding, and whether the map is halved behind it
@@ -34,7 +33,7 @@ class AlexNetAttentionConfig:
         check_outputs(self.n_outputs)
 
 
-class AlexNetAttention(nn.Module):
+class AlexNetAttention(OverMaps):
     """(batch, n_mels, time), mask (batch, time) -> (batch, n_outputs); 63 bins and frames or more.
 
     `embed` gives what the last layer reads, (batch, 256).
@@ -47,15 +46,6 @@ class AlexNetAttention(nn.Module):
         self.pooling = AttentionPooling(CHANNELS, config.attention_scale)
         self.classifier = nn.Linear(CHANNELS, config.n_outputs)
         start(self)
-
-    def embed(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        maps, lengths = read(self.features, as_maps(x), lengths_of(mask))
-        embedded: Tensor = self.pooling(maps, lengths)
-        return embedded
-
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        logits: Tensor = self.classifier(self.embed(x, mask))
-        return logits
 
 
 def alexnet_trunk(replace: Replace = keep, stride: int = STRIDE) -> nn.Sequential:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from affekt.exceptions import AffektError
+from affekt.models.lengths import lengths_of, read
 
 Replace = Callable[[nn.Conv2d, int], nn.Module]  # a convolution and its layer -> what stands there
 
@@ -13,6 +14,26 @@ Replace = Callable[[nn.Conv2d, int], nn.Module]  # a convolution and its layer -
 def keep(convolution: nn.Conv2d, layer: int) -> nn.Module:
     """Leave every convolution as it is: the `Replace` of a network as its authors drew it."""
     return convolution
+
+
+class OverMaps(nn.Module):
+    """(batch, n_mels, time), mask (batch, time) -> (batch, n_outputs): trunk, pooling, last layer.
+
+    `embed` gives what the last layer, `classifier`, reads.
+    """
+
+    features: nn.Module
+    pooling: nn.Module
+    classifier: nn.Module
+
+    def embed(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        maps, lengths = read(self.features, as_maps(x), lengths_of(mask))
+        embedded: Tensor = self.pooling(maps, lengths)
+        return embedded
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        logits: Tensor = self.classifier(self.embed(x, mask))
+        return logits
 
 
 def as_maps(x: Tensor) -> Tensor:

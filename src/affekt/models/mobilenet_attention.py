@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from affekt.models.convolutions import as_maps, check_outputs
+from affekt.models.convolutions import OverMaps, as_maps, check_outputs
 from affekt.models.lengths import Read, lengths_of, mean_over_time, read, valid
 
 STEM = 4  # channels
@@ -34,7 +34,7 @@ class MobileNetAttentionConfig:
             raise ValueError("dropout is from 0 to below 1")
 
 
-class MobileNetAttention(nn.Module):
+class MobileNetAttention(OverMaps):
     """(batch, n_mels, time), mask (batch, time) -> (batch, n_outputs); any n_mels, 64 by design.
 
     dB from -80 to 0, clip maximum 0: the first layers' normalisation takes them as they are.
@@ -59,14 +59,10 @@ class MobileNetAttention(nn.Module):
     def embed(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         lengths = lengths_of(mask) if self.config.masked else None
         maps, lengths = read(self.features, as_maps(x), lengths)
-        for attention in self.pooling:
+        for attention in self.pooling.children():
             maps = attention(maps, lengths)
         embedded: Tensor = self.dropout(mean_over_time(maps, lengths).mean(-1))
         return embedded
-
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        logits: Tensor = self.classifier(self.embed(x, mask))
-        return logits
 
 
 class InvertedResidual(nn.Module):

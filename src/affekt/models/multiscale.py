@@ -15,8 +15,8 @@ from torch.nn import functional as F
 
 from affekt.models.alexnet_attention import CHANNELS as ALEXNET_CHANNELS
 from affekt.models.alexnet_attention import STACK, STRIDE, alexnet_trunk
-from affekt.models.convolutions import as_maps, check_choice, check_outputs, start
-from affekt.models.lengths import TIME, Read, hide, lengths_of, read, valid
+from affekt.models.convolutions import OverMaps, check_choice, check_outputs, start
+from affekt.models.lengths import TIME, Read, hide, read, valid
 from affekt.models.pooling import ATTENTION_SCALE, POOLINGS, map_pooling
 from affekt.models.resnet import DEPTHS, WIDTHS, resnet_trunk
 
@@ -57,7 +57,7 @@ class MultiScaleConfig:
         return DEFAULT_LAYERS[self.backbone] if self.mts_layers is None else self.mts_layers
 
 
-class MultiScale(nn.Module):
+class MultiScale(OverMaps):
     """(batch, n_mels, time), mask (batch, time) -> (batch, n_outputs).
 
     `embed` gives what the last layer reads: (batch, 256) over AlexNet, (batch, 512 or 2048) over a
@@ -83,15 +83,6 @@ class MultiScale(nn.Module):
         self.pooling = map_pooling(config.pooling, channels, config.attention_scale)
         self.classifier = nn.Linear(channels, config.n_outputs)
         start(self)
-
-    def embed(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        maps, lengths = read(self.features, as_maps(x), lengths_of(mask))
-        embedded: Tensor = self.pooling(maps, lengths)
-        return embedded
-
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        logits: Tensor = self.classifier(self.embed(x, mask))
-        return logits
 
     def average(self) -> None:
         """With `compat`, put the mean of its scales in each kernel's place; else do nothing."""

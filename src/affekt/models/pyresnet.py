@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from affekt.exceptions import AffektError
-from affekt.models.convolutions import as_maps, check_choice, check_outputs, start
+from affekt.models.convolutions import OverMaps, as_maps, check_choice, check_outputs, start
 from affekt.models.lengths import Read, hide, lengths_of, mean_over_time, read
 from affekt.models.resnet import BOTTLENECK, EXPANSION, STEM, Residual
 
@@ -43,7 +43,7 @@ class PyResNetConfig:
             raise ValueError("n_mels is 1 or more, dropout from 0 to below 1")
 
 
-class PyResNet(nn.Module):
+class PyResNet(OverMaps):
     """(batch, n_mels, time), mask (batch, time) -> (batch, n_outputs); any length.
 
     `embed` gives what the last layer reads, (batch, 2048 * rows), means over time only.
@@ -68,10 +68,6 @@ class PyResNet(nn.Module):
         maps, lengths = read(self.features, maps, lengths_of(mask))
         embedded: Tensor = self.dropout(mean_over_time(maps, lengths).flatten(1))
         return embedded
-
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        logits: Tensor = self.classifier(self.embed(x, mask))
-        return logits
 
 
 class PyramidConvolution(nn.Module):

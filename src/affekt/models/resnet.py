@@ -9,8 +9,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from affekt.models.convolutions import Replace, as_maps, check_choice, check_outputs, keep, start
-from affekt.models.lengths import Read, lengths_of, read
+from affekt.models.convolutions import (
+    OverMaps,
+    Replace,
+    check_choice,
+    check_outputs,
+    keep,
+    start,
+)
+from affekt.models.lengths import Read, read
 from affekt.models.pooling import ATTENTION_SCALE, POOLINGS, map_pooling
 
 STEM = 64  # channels
@@ -39,7 +46,7 @@ class ResNetConfig:
         check_choice("pooling", self.pooling, POOLINGS)
 
 
-class ResNet(nn.Module):
+class ResNet(OverMaps):
     """(batch, n_mels, time), mask (batch, time) -> (batch, n_outputs); any n_mels and length.
 
     `embed` gives what the last layer reads: (batch, 512), from depth 50 on (batch, 2048).
@@ -52,15 +59,6 @@ class ResNet(nn.Module):
         self.pooling = map_pooling(config.pooling, channels, config.attention_scale)
         self.classifier = nn.Linear(channels, config.n_outputs)
         start(self)
-
-    def embed(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        maps, lengths = read(self.features, as_maps(x), lengths_of(mask))
-        embedded: Tensor = self.pooling(maps, lengths)
-        return embedded
-
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        logits: Tensor = self.classifier(self.embed(x, mask))
-        return logits
 
 
 class Residual(nn.Module):

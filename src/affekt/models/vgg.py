@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from affekt.models.convolutions import as_maps, check_choice, check_outputs, start
-from affekt.models.lengths import TIME, lengths_of, read
+from affekt.models.convolutions import OverMaps, check_choice, check_outputs, start
+from affekt.models.lengths import TIME
 from affekt.models.pooling import ATTENTION_SCALE, POOLINGS, map_pooling
 
 WIDTHS = (64, 128, 256, 512, 512)  # channels of the stages
@@ -42,7 +42,7 @@ class VggConfig:
             raise ValueError("compat pools as the original does: leave pooling as it is")
 
 
-class Vgg(nn.Module):
+class Vgg(OverMaps):
     """(batch, n_mels, time), mask (batch, time) -> (batch, n_outputs); 32 bins and frames or more.
 
     `embed` gives what the last layer reads, (batch, 512), with `compat` (batch, 4096).
@@ -60,15 +60,6 @@ class Vgg(nn.Module):
         width = HIDDEN if config.compat else WIDTHS[-1]
         self.classifier = nn.Linear(width, config.n_outputs)
         start(self)
-
-    def embed(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        maps, lengths = read(self.features, as_maps(x), lengths_of(mask))
-        embedded: Tensor = self.pooling(maps, lengths)
-        return embedded
-
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        logits: Tensor = self.classifier(self.embed(x, mask))
-        return logits
 
 
 def grid_of_means(maps: Tensor, lengths: Tensor | None, size: int = GRID) -> Tensor:

@@ -13,6 +13,7 @@ from affekt import checkpoint
 from affekt.batches import length_buckets, stack
 from affekt.corpus import Corpus
 from affekt.exceptions import CheckpointError
+from affekt.models.convolutions import OverMaps
 from affekt.recipes import lssed_networks as networks
 from affekt.recipes.clips import Clips
 from affekt.recipes.probe import INVERSE_L2, Heard, RunOptions, fit, frozen_encoder, hear
@@ -52,12 +53,13 @@ def embedded(clips: Clips, options: RunOptions) -> Heard:
     """Let a released backbone hear clips: what its last layer would read, (n, 1, width)."""
     assert options.init is not None
     model, card = checkpoint.load(options.init)
+    assert isinstance(model, OverMaps)
     mean, scale = standard_of(card, options.init) or (0.0, 1.0)
     found = [np.empty(0, np.float32)] * len(clips.spectrograms)
     for rows in length_buckets(clips.lengths, FRAMES_PER_BATCH):
         x, mask = stack([(clips.spectrograms[row] - mean) / scale for row in rows])
         with torch.inference_mode():
-            states = model.embed(x, mask).numpy()  # type: ignore[operator]
+            states = model.embed(x, mask).numpy()
         for row, values in zip(rows, states, strict=True):
             found[row] = values
     states = np.stack(found)[:, None]
@@ -71,7 +73,7 @@ def _tuning(name: str, options: RunOptions) -> Method:
         raise CheckpointError(f"{name} needs --init FOLDER, a checkpoint of lssed_table_5")
     model, card = checkpoint.load(options.init)
     feature = card.get("feature")
-    if not hasattr(model, "embed") or feature not in (networks.PLAIN, networks.DENOISED):
+    if not isinstance(model, OverMaps) or feature not in (networks.PLAIN, networks.DENOISED):
         raise CheckpointError(f"{options.init}: no network over LSSED's spectrograms")
     config: Any = model.config
     return Method(
