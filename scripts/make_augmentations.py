@@ -13,7 +13,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -23,6 +22,7 @@ from affekt.features import log_mel
 from affekt.plots import style
 from affekt.sampler import Piece, Segment, targets
 from affekt.scheme import EKMAN_8
+from make_example import write_opus
 
 Float32 = NDArray[np.float32]
 
@@ -182,18 +182,6 @@ def save(figure, path: Path) -> None:
         full.convert("RGB").quantize(N_COLOURS, dither=Image.Dither.NONE).save(
             temporary, optimize=True
         )
-
-
-def write_opus(path: Path, waveform: Float32) -> None:
-    """Write Ogg Opus under the ending .ogg, which every player knows."""
-    with (
-        replacing(path) as temporary,
-        soundfile.SoundFile(
-            temporary, "w", audio.SAMPLE_RATE, 1, format="OGG", subtype="OPUS"
-        ) as file,
-    ):
-        for first in range(0, waveform.size, audio.WRITE_FRAMES):
-            file.write(waveform[first : first + audio.WRITE_FRAMES])
 
 
 if __name__ == "__main__":

@@ -38,6 +38,8 @@ def main(root: str) -> None:
     waveform, spoken = assemble(crema_d.load(root))
     recording = FOLDER / f"{NAME}.ogg"
     write_opus(recording, waveform)
+    if recording.stat().st_size > MAX_BYTES:
+        sys.exit(f"{recording.name} has {recording.stat().st_size} bytes, more than {MAX_BYTES}")
     about = {
         "source": crema_d.CARD["source"],
         "licence": crema_d.CARD["licence"],
@@ -117,8 +119,6 @@ def write_opus(path: Path, waveform: NDArray[np.float32]) -> None:
     ):
         for first in range(0, waveform.size, audio.WRITE_FRAMES):
             file.write(waveform[first : first + audio.WRITE_FRAMES])
-    if path.stat().st_size > MAX_BYTES:
-        sys.exit(f"{path.name} has {path.stat().st_size} bytes, more than {MAX_BYTES}")
 
 
 if __name__ == "__main__":

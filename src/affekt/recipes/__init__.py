@@ -38,10 +38,14 @@ class Written(Protocol):
     """A page and the folder it was written to."""
 
     @property
-    def report(self) -> Page: ...  # noqa: D102
+    def report(self) -> Page:
+        """The page."""
+        ...
 
     @property
-    def folder(self) -> Path: ...  # noqa: D102
+    def folder(self) -> Path:
+        """Where it lies."""
+        ...
 
 
 RECIPES: dict[str, Callable[[RunOptions], Sequence[Written]]] = {
