@@ -3,8 +3,23 @@
 import numpy as np
 import pytest
 
-from affekt.adapt import MODES, Baseline, adapt, baseline, refuse_one_label, shift
-from affekt.exceptions import TableError
+from affekt.adapt import (
+    MAX_BYTES,
+    MODES,
+    MOST,
+    PRIOR,
+    Baseline,
+    Voice,
+    adapt,
+    baseline,
+    offsets,
+    pool,
+    read_voice,
+    refuse_one_label,
+    shift,
+    write_voice,
+)
+from affekt.exceptions import AffektError, TableError
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(12, 2, 3))
@@ -103,3 +118,109 @@ def test_statistics_of_another_encoder_are_refused():
         shift(X[:, :1], baseline(X), REFERENCE)
     with pytest.raises(TableError, match="prior -1: choose 0 or more"):
         shift(X, baseline(X), REFERENCE, prior=-1)
+
+
+# --- voices: means of logits ----------------------------------------------------------------
+
+CARD = {"name": "small", "labels": ["anger", "fear", "sadness"], "sha256": "ab12"}
+ALONE, IN_CONTEXT = np.array([0.5, -1.0, 2.0]), np.array([0.0, 1.0, 0.0])
+
+
+def a_voice(n=(4.0, 2.5)):
+    rng = np.random.default_rng(1)
+    return Voice(*(Baseline(rng.normal(size=3).round(6), count) for count in n))
+
+
+def test_shifting_what_a_linear_head_reads_is_adding_to_what_it_says():
+    """The reason why means of logits are enough."""
+    weights, bias = RNG.normal(size=(4, 3)), RNG.normal(size=3)
+    read, training = RNG.normal(size=(5, 4)), RNG.normal(size=(50, 4)) + 1
+    shifted = shift(read, baseline(read), baseline(training), prior=PRIOR) @ weights + bias
+    own = Voice(baseline(read @ weights + bias), None)
+    added, _ = offsets(own, training.mean(0) @ weights + bias, np.zeros(3))
+    np.testing.assert_allclose(read @ weights + bias + added, shifted)
+
+
+def test_a_head_is_measured_from_what_it_said_itself():
+    voice = a_voice(n=(1.0, 3.0))
+    short, long = offsets(voice, ALONE, IN_CONTEXT)
+    np.testing.assert_allclose(short, (ALONE - voice.alone.mean) * 1 / (1 + PRIOR))
+    np.testing.assert_allclose(long, (IN_CONTEXT - voice.in_context.mean) * 3 / (3 + PRIOR))
+
+
+def test_however_much_was_heard_a_third_of_a_voice_stays_its_own():
+    voice = a_voice(n=(1e6, 1e9))
+    short, long = offsets(voice, ALONE, IN_CONTEXT)
+    np.testing.assert_allclose(short, MOST * (ALONE - voice.alone.mean))
+    np.testing.assert_allclose(long, MOST * (IN_CONTEXT - voice.in_context.mean))
+
+
+def test_a_head_that_heard_nothing_takes_over_the_others_shift():
+    whole = a_voice()
+    short, long = offsets(Voice(whole.alone, None), ALONE, IN_CONTEXT)
+    np.testing.assert_array_equal(short, long)
+    np.testing.assert_array_equal(short, offsets(whole, ALONE, IN_CONTEXT)[0])
+    short, long = offsets(Voice(None, whole.in_context), ALONE, IN_CONTEXT)
+    np.testing.assert_array_equal(short, long)
+    np.testing.assert_array_equal(long, offsets(whole, ALONE, IN_CONTEXT)[1])
+    with pytest.raises(TableError, match="a baseline needs recordings"):
+        offsets(Voice(None, None), ALONE, IN_CONTEXT)
+
+
+def test_voices_are_pooled_as_if_all_had_been_heard_at_once():
+    x = RNG.normal(size=(9, 3))
+    whole = pool([Voice(baseline(x[:2]), None), Voice(baseline(x[2:]), baseline(x[:1]))])
+    np.testing.assert_allclose(whole.alone.mean, x.mean(0))
+    assert (whole.alone.n, whole.in_context.n) == (9, 1)
+    assert pool([Voice(None, None)]) == Voice(None, None)
+
+
+@pytest.mark.parametrize("heard", [(True, True), (True, False), (False, True)])
+def test_a_voice_reads_back(tmp_path, heard):
+    rows = [a_voice().alone, a_voice().in_context]
+    rows = [row if kept else None for row, kept in zip(rows, heard, strict=True)]
+    write_voice(tmp_path / "anna.json", Voice(*rows), CARD)
+    voice = read_voice(tmp_path / "anna.json", CARD)
+    for before, after in zip(rows, (voice.alone, voice.in_context), strict=True):
+        assert (before is None) == (after is None)
+        if before and after:
+            np.testing.assert_array_equal(before.mean, after.mean)
+            assert before.n == after.n
+    assert (tmp_path / "anna.json").stat().st_size < 1_000  # numbers, no sound
+
+
+def test_a_voice_that_another_model_heard_is_refused_with_the_remedy(tmp_path):
+    write_voice(tmp_path / "anna.json", a_voice(), {**CARD, "sha256": "cd34"})
+    with pytest.raises(AffektError, match=r"anna.json: was heard by another model.*enrol it anew"):
+        read_voice(tmp_path / "anna.json", CARD)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("affekt-voice/1", "affekt-voice/9"),
+        ('"n": 4.0', '"n": -4.0'),
+        ('"n": 4.0', '"n": NaN'),
+        ('"n": 4.0', '"n": null'),
+        ('"mean": [', '"mean": [1.0,'),
+        ('"mean": [', '"mean": [Infinity],"old":['),
+        ('"alone"', '"Alone"'),
+        ("{", "["),
+        ("{", " " * MAX_BYTES + "{"),
+        ("ab12", "\udcff"),
+    ],
+    ids=range(10),
+)
+def test_what_is_no_voice_is_refused_with_the_remedy(tmp_path, old, new):
+    path = tmp_path / "anna.json"
+    write_voice(path, a_voice(), CARD)
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_bytes(text.replace(old, new, 1).encode("utf-8", "surrogateescape"))
+    with pytest.raises(AffektError, match=r"anna.json: is no enrolled voice .*: enrol it anew"):
+        read_voice(path, CARD)
+
+
+def test_a_voice_that_cannot_be_read_is_one_line(tmp_path):
+    with pytest.raises(AffektError, match=r"none.json: cannot be read \(No such file"):
+        read_voice(tmp_path / "none.json", CARD)

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from affekt.card import CHECKPOINT, MAX_CARD_BYTES, RECOGNIZER, Kind
+from affekt.card import (
+    CHECKPOINT,
+    MAX_CARD_BYTES,
+    RECOGNIZER,
+    Kind,
+    Reference,
+    reference,
+    temperature,
+)
 from affekt.exceptions import CheckpointError
 
 KINDS = pytest.mark.parametrize("kind", [CHECKPOINT, RECOGNIZER], ids=lambda kind: kind.name)
@@ -57,3 +65,41 @@ def test_where_no_card_can_be_read_the_message_says_what_was_looked_for(
     assert (
         str(folder.value) == f"{tmp_path / 'card.json'}: cannot be read (Is a directory); {remedy}"
     )
+
+
+# --- what a recogniser's card says of its logits --------------------------------------------
+
+MEANS = {"alone": [0.5, 1], "in_context": [0.0, -2.5], "alone_seconds": 7.0}
+
+
+def test_the_mean_of_the_training_logits_is_read_and_may_lack(tmp_path: Path) -> None:
+    card = {"labels": ["anger", "fear"], "reference_logits": MEANS}
+    assert reference(card, tmp_path) == Reference((0.5, 1), (0.0, -2.5), 7.0)
+    assert reference({"labels": ["anger", "fear"]}, tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [],
+        {},
+        {**MEANS, "alone": [1.0]},
+        {**MEANS, "in_context": [1.0, 2.0, 3.0]},
+        {**MEANS, "alone": [1.0, float("nan")]},
+        {**MEANS, "alone": [1.0, True]},
+        {**MEANS, "alone": "ab"},
+        {**MEANS, "alone_seconds": None},
+        {**MEANS, "more": 1},
+    ],
+)
+def test_means_that_do_not_fit_the_labels_are_refused(wrong: object, tmp_path: Path) -> None:
+    card = {"labels": ["anger", "fear"], "reference_logits": wrong}
+    with pytest.raises(CheckpointError, match=r"`reference_logits` must be `alone` and"):
+        reference(card, tmp_path)
+
+
+@pytest.mark.parametrize("wrong", [None, 0, -1.0, float("inf"), float("nan"), "1", True])
+def test_a_temperature_is_a_positive_number(wrong: object, tmp_path: Path) -> None:
+    assert temperature({"temperature": 2}, tmp_path) == 2.0
+    with pytest.raises(CheckpointError, match="`temperature` is no positive number"):
+        temperature({"temperature": wrong}, tmp_path)

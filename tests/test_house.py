@@ -36,7 +36,7 @@ FLOORS = {
     },
     4: {
         *("corpora", "interchange", "batches", "checkpoint", "export", "resume", "concatenate"),
-        *("store", "sampler", "schedule"),
+        *("store", "sampler", "schedule", "scan"),
     },
     5: {
         *("frozen", "objectives", "train", "recognizer", "sequencer", "annotate", "plots"),

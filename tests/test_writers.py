@@ -59,3 +59,25 @@ def test_a_name_that_is_not_utf_8_is_escaped_in_every_document(form: str, timeli
         assert json.loads(text)[0]["file"] == r"lat\udce9in.wav"
     else:
         assert (r"lat\udce9in.wav" in text) is names_files
+
+
+@pytest.mark.parametrize("timeline", [False, True])
+def test_what_an_answer_was_measured_from_is_said_and_otherwise_nothing_is(timeline: bool) -> None:
+    line = a_timeline(Segment(0.0, 1.5, "anger", 0.9), duration=2.0)
+    scores = {"anger": 0.25, "neutral": 0.75}
+    found = [
+        Prediction("a.wav", "a", scores, line, "recording"),
+        Prediction("b.wav", "b", scores, line, ""),  # too short to be measured from itself
+    ]
+    rows = list(csv.DictReader(io.StringIO("".join(writers.as_csv(found, line.labels, timeline)))))
+    assert [row["adapted"] for row in rows] == ["recording", ""]
+    read = json.loads("".join(writers.as_json(found, line.labels, timeline)))
+    assert [row["adapted"] for row in read] == ["recording", ""]
+    text = "".join(writers.table(found, line.labels, timeline))
+    assert "a.wav  (measured from: recording)\n" in text
+    assert "\nb.wav\n" in text
+    strict = Prediction("a.wav", "a", scores, line)
+    for name in ("json", "csv", "table"):
+        said = "".join(writers.FORMATS[name]([strict], line.labels, timeline))
+        assert "adapted" not in said
+        assert "measured" not in said

@@ -4,23 +4,35 @@ Heads read pooled statistics of an encoder (`affekt.frozen`). How a voice sounds
 the room and line it is heard through, shift them all alike; a mean over unlabelled recordings
 tells that shift. What is left is measured from it, and put where the training data lay.
 
+A head that is linear in those statistics shifts with them: to take a mean away from what it reads
+is to take the mean of its logits away from what it says. So of a voice a recogniser needs to keep
+its mean logits alone (`Voice`), a few numbers from which no sound comes back.
+
 Answers then depend on which other recordings there are. So they are no strict zero-shot results,
 and are reported apart, under the mode's name.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from affekt.exceptions import TableError
+from affekt.atomic import replacing
+from affekt.exceptions import AffektError, TableError
 
 MODES = ("recording", "speaker", "folder")
 """Whose mean is taken away: that of a recording's segments, of a speaker's recordings, of all."""
 
 LEAST = 2  # of a group: one minus itself is nothing
+PRIOR = 3.0  # utterances; of 0 .. 32 what leave-one-corpus-out likes best for 1 .. 4 recordings
+MOST = 2 / 3  # of a mean that is believed: who speaks in one mood only is not robbed of it
+
+FORMAT = "affekt-voice/1"
+MAX_BYTES = 2**16  # 64 KiB: a voice is a few dozen numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +40,7 @@ class Baseline:
     """How somebody, or a corpus, sounds on average: `mean` (...), over `n` utterances."""
 
     mean: NDArray[np.float64]
-    n: int
+    n: float
 
 
 def baseline(statistics: ArrayLike) -> Baseline:
@@ -124,6 +136,95 @@ def adapt(
     return adapted
 
 
+@dataclass(frozen=True)
+class Voice:
+    """What the two heads of a recogniser say of somebody, or of a folder, on average.
+
+    `alone`, `in_context`: mean logits, before the temperature, of what was heard alone and of
+    stretches of something longer; None where that head heard nothing. `n` counts utterances'
+    worth of sound, pauses left out.
+    """
+
+    alone: Baseline | None
+    in_context: Baseline | None
+
+
+def pool(voices: Iterable[Voice]) -> Voice:
+    """Join what was heard of the same voice, or of one folder: each utterance counts the same."""
+    found = list(voices)
+    return Voice(_joined(v.alone for v in found), _joined(v.in_context for v in found))
+
+
+def offsets(
+    voice: Voice, alone: ArrayLike, in_context: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give what is to be added to the logits of either head.
+
+    The mean is believed as `shift` does with a prior of `PRIOR` utterances, and never more than
+    `MOST`: of what a few recordings, or many in one mood, have in common, part is what they say.
+    A head that heard nothing takes over the other's.
+
+    Args:
+        voice: whose recordings are to be answered.
+        alone: mean logits of the training utterances, (n_labels,), by the head for what is short.
+        in_context: likewise, by the other.
+
+    Raises:
+        TableError: shapes differ, or neither head heard anything.
+
+    >>> voice = Voice(Baseline(np.array([4.0, 1.0]), 3), None)
+    >>> offsets(voice, [0.0, 0.0], [1.0, 1.0])[0].tolist()
+    [-2.0, -0.5]
+    """
+    heads = ((voice.alone, alone), (voice.in_context, in_context))
+    found = [None if own is None else _offset(own, reference) for own, reference in heads]
+    heard = [offset for offset in found if offset is not None]
+    if not heard:
+        raise TableError("a baseline needs recordings: give one or more")
+    short, long = (heard[0] if offset is None else offset for offset in found)
+    return short, long
+
+
+def write_voice(path: str | Path, voice: Voice, card: Mapping[str, Any]) -> None:
+    """Write a voice as JSON, tied to the model that heard it: `card` is the recogniser's."""
+    heads = {
+        name: own and {"mean": own.mean.round(6).tolist(), "n": round(own.n, 2)}
+        for name, own in (("alone", voice.alone), ("in_context", voice.in_context))
+    }
+    model = {key: card.get(key) for key in ("name", "labels", "sha256")}
+    with replacing(path) as temporary:
+        whole = {"format": FORMAT, "model": model, **heads}
+        temporary.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def read_voice(path: str | Path, card: Mapping[str, Any]) -> Voice:
+    """Read a voice that the recogniser of this card heard.
+
+    Raises:
+        AffektError: it cannot be read, is no voice, or is what another model heard.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            text = file.read(MAX_BYTES)  # what is cut there is no JSON
+    except OSError as problem:
+        raise AffektError(f"{path}: cannot be read ({problem.strerror})") from None
+    try:
+        found = json.loads(text.decode("utf-8"))
+        if found["format"] != FORMAT:
+            raise ValueError(f"another format than {FORMAT}")
+        model, n_labels = found["model"], len(card["labels"])
+        same = model["sha256"] == card["sha256"]
+        voice = Voice(*(_read(found[name], n_labels) for name in ("alone", "in_context")))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
+        raise AffektError(f"{path}: is no enrolled voice ({problem!r}): enrol it anew") from None
+    if not same:
+        raise AffektError(
+            f"{path}: was heard by another model, whose scores are no measure for those of"
+            f" {card.get('name')}: enrol it anew, or choose that model with --model"
+        )
+    return voice
+
+
 def refuse_one_label(groups: Sequence[Any], labels: Sequence[Any], *, mode: str) -> None:
     """Refuse a mode that takes the labels away with the groups' means (URDU's speakers, say).
 
@@ -166,3 +267,28 @@ def _coded(
             )
         numbers.setdefault(group, len(numbers))
     return list(numbers), np.array([numbers[group] for group in groups])
+
+
+def _joined(parts: Iterable[Baseline | None]) -> Baseline | None:
+    found = [part for part in parts if part is not None and part.n > 0]
+    if not found:
+        return None
+    counts = [part.n for part in found]
+    return Baseline(np.average([part.mean for part in found], axis=0, weights=counts), sum(counts))
+
+
+def _offset(own: Baseline, reference: ArrayLike) -> NDArray[np.float64]:
+    prior = max(PRIOR, own.n * (1 / MOST - 1))
+    mean = np.asarray(reference, dtype=float)
+    moved: NDArray[np.float64]
+    (moved,) = shift(np.zeros((1, *own.mean.shape)), own, Baseline(mean, np.inf), prior=prior)
+    return moved
+
+
+def _read(found: Mapping[str, Any] | None, n_labels: int) -> Baseline | None:
+    if found is None:
+        return None
+    mean, n = np.array(found["mean"], dtype=float), float(found["n"])
+    if mean.shape != (n_labels,) or not np.isfinite(mean).all() or not 0 < n < np.inf:
+        raise ValueError("its means do not fit the labels")
+    return Baseline(mean, n)

@@ -1,6 +1,8 @@
 """The card of a model's folder: `card.json` says what the weights beside it are."""
 
+import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.abc import Traversable
@@ -39,6 +41,25 @@ class Kind:
             raise CheckpointError(f"{path}: `labels` must be a list of different names")
         return card
 
+    def read_weights(self, folder: Traversable, card: Mapping[str, Any]) -> bytes:
+        """Read the file of the weights that a card was written for.
+
+        Raises:
+            CheckpointError: it cannot be read, or is another file.
+        """
+        try:
+            data = (folder / self.weights).read_bytes()
+        except OSError as problem:
+            raise CheckpointError(
+                f"{folder}: {self.weights} cannot be read ({problem.strerror}); a {self.name} is a"
+                f" folder with {CARD} and {self.weights}"
+            ) from None
+        if hashlib.sha256(data).hexdigest() != card["sha256"]:
+            raise CheckpointError(
+                f"{folder}: {self.weights} is not the file its {CARD} was written for"
+            )
+        return data
+
     def write_card(self, folder: Path, card: Mapping[str, Any], sha256: str) -> None:
         """Write `card.json`, whole or not at all: the format first, the weights' sha256 last."""
         whole = {"format": self.format, **card, "sha256": sha256}
@@ -48,6 +69,57 @@ class Kind:
 
 CHECKPOINT = Kind("checkpoint", "affekt-checkpoint/1", "model.safetensors")
 RECOGNIZER = Kind("recogniser", "affekt-recognizer/1", "model.onnx")
+
+
+def temperature(card: Mapping[str, Any], folder: Traversable) -> float:
+    """Give what a recogniser's logits are divided by.
+
+    Raises:
+        CheckpointError: the card has no positive number there.
+    """
+    value: Any = card.get("temperature")
+    if not _is_number(value) or not value > 0:
+        raise CheckpointError(f"{folder}: {CARD}: `temperature` is no positive number")
+    return float(value)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Where the training data lay: mean logits, before the temperature, of a recogniser's heads.
+
+    `alone`: of the head for what is all that is heard and lasts `alone_seconds` at most;
+    `in_context`: of the head for everything else. (n_labels,) each.
+    """
+
+    alone: tuple[float, ...]
+    in_context: tuple[float, ...]
+    alone_seconds: float
+
+
+def reference(card: Mapping[str, Any], folder: Traversable) -> Reference | None:
+    """Read `reference_logits` of a recogniser's card; None where it has none.
+
+    Raises:
+        CheckpointError: they are not one number per label and head.
+    """
+    found = card.get("reference_logits")
+    if found is None:
+        return None
+    names = Reference.__dataclass_fields__
+    if isinstance(found, dict) and found.keys() == names.keys():
+        heads, seconds = [found["alone"], found["in_context"]], found["alone_seconds"]
+        fit = all(isinstance(head, list) and len(head) == len(card["labels"]) for head in heads)
+        if fit and all(map(_is_number, [*heads[0], *heads[1], seconds])):
+            return Reference(tuple(heads[0]), tuple(heads[1]), seconds)
+    raise CheckpointError(
+        f"{folder}: {CARD}: `reference_logits` must be `alone` and `in_context`, a number per"
+        " label each, and `alone_seconds`"
+    )
+
+
+def _is_number(value: Any) -> bool:
+    numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    return numeric and math.isfinite(value)
 
 
 def _are_names(labels: Any) -> bool:

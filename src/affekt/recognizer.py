@@ -5,33 +5,27 @@ with its length. A chunk is scored as a whole and, for a timeline, in windows, o
 the encoder. Chunks overlap by a margin, so that each window lies inside one chunk.
 """
 
-import hashlib
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from importlib.abc import Traversable
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from affekt import audio, timeline, vad
+from affekt.adapt import Voice, offsets, pool
 from affekt.calibration import softmax
-from affekt.card import RECOGNIZER
-from affekt.chunks import FRAME, LEVEL, Chunk, chunks, frames, windows
+from affekt.card import RECOGNIZER, Reference, reference, temperature
+from affekt.chunks import FRAME, LEVEL, frames, windows
 from affekt.exceptions import AffektError, AudioError, CheckpointError, TableError
-from affekt.features.logmel import log_mel
+from affekt.scan import UTTERANCE_SECONDS as UTTERANCE_SECONDS
+from affekt.scan import Float32, Scan, Source, listen, source_name
 from affekt.timeline import Segment as Segment
 from affekt.timeline import Timeline as Timeline
 from affekt.zero_shot import ban
-
-Float32 = NDArray[np.float32]
-Source = str | Path | bytes | Float32
-Item = TypeVar("Item")
 
 CHUNK = 15 * audio.SAMPLE_RATE  # 240_000 samples = 15 s; the encoder's limit is 30 s, but its
 # attention costs by the square: 15 s at a time take a quarter less work, and half the memory
@@ -41,17 +35,6 @@ WINDOW_SECONDS = 2.0
 HOP_SECONDS = 0.5
 MIN_HOP_SECONDS = 0.1  # the resolution of pauses
 MAX_WINDOW_SECONDS = 10.0  # leaves a chunk 15 - 10 = 5 s between margins of half a window
-
-
-@dataclass(frozen=True, eq=False)
-class _Scan:
-    """All that one pass over a recording leaves: logits and loudness, not sound."""
-
-    n_samples: int
-    bounds: NDArray[np.int64]  # samples, (n_chunks, 2)
-    chunk_logits: Float32  # (n_chunks, n_labels)
-    step_logits: Float32  # (n_steps, n_labels)
-    active: NDArray[np.bool_]  # (n_levels,), one every 0.1 s
 
 
 def load(model: str | Path = "affekt-base", *, threads: int | None = None) -> "Recognizer":
@@ -66,10 +49,8 @@ def load(model: str | Path = "affekt-base", *, threads: int | None = None) -> "R
     """
     folder = _find(model)
     card = RECOGNIZER.read_card(folder)
-    temperature = _temperature(card, folder)
-    weights = _read(folder, RECOGNIZER.weights)
-    if hashlib.sha256(weights).hexdigest() != card["sha256"]:
-        raise CheckpointError(f"{folder}: model.onnx is not the file its card.json was written for")
+    settings = temperature(card, folder), reference(card, folder)
+    weights = RECOGNIZER.read_weights(folder, card)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.inter_op_num_threads = 1
@@ -84,18 +65,23 @@ def load(model: str | Path = "affekt-base", *, threads: int | None = None) -> "R
     names = {node.name for node in session.get_inputs()}, {n.name for n in session.get_outputs()}
     if names != ({"log_mel", "segments"}, {"logits"}):
         raise CheckpointError(f"{folder}: model.onnx is no recogniser: it maps {names}")
-    return Recognizer(session, card, temperature)
+    return Recognizer(session, card, *settings)
 
 
 class Recognizer:
     """A loaded model. `labels` are the names of its scores, in order; `card` says what it is."""
 
     def __init__(
-        self, session: onnxruntime.InferenceSession, card: dict[str, Any], temperature: float
+        self,
+        session: onnxruntime.InferenceSession,
+        card: dict[str, Any],
+        temperature: float,
+        reference: Reference | None = None,
     ) -> None:
         self.card = card
         self.labels: tuple[str, ...] = tuple(card["labels"])
         self._temperature = temperature
+        self._reference = reference
         self._session = session
 
     def check_labels(self, labels: Sequence[str] | None) -> tuple[str, ...]:
@@ -122,11 +108,25 @@ class Recognizer:
             )
         return allowed
 
+    def check_adaptable(self) -> Reference:
+        """Give where the training data lay, from which voices are measured.
+
+        Raises:
+            CheckpointError: the model's card does not say.
+        """
+        if self._reference is None:
+            raise CheckpointError(
+                f"{self.card.get('name')}: its card has no `reference_logits`, from which voices"
+                " are measured: take affekt-base, or train anew with `affekt run affekt_base`"
+            )
+        return self._reference
+
     def predict(
         self,
-        source: Source,
+        source: "Source | Scan",
         *,
         labels: Sequence[str] | None = None,
+        baseline: Voice | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> dict[str, float]:
         """Say how much of each emotion is in a recording.
@@ -135,8 +135,11 @@ class Recognizer:
         weighted by how many seconds of each are not pauses.
 
         Args:
-            source: a file, the bytes of one, or mono samples at 16 kHz, shape (n_samples,).
+            source: a file, the bytes of one, mono samples at 16 kHz, shape (n_samples,), or what
+                `scan` made of any of these.
             labels: the only labels to choose among; the others get exactly 0. None = all.
+            baseline: the voice to measure from (`baseline`); such answers are no strict
+                zero-shot, and are to be reported apart.
             progress: is told the seconds done.
 
         Returns:
@@ -145,88 +148,151 @@ class Recognizer:
         Raises:
             AudioError: it cannot be decoded, is silent, or shorter than 0.1 s.
             TableError: a label the model does not know.
+            CheckpointError: a baseline, but a model whose card says nothing of its training mean.
         """
         allowed = self.check_labels(labels)
-        return self._overall(self._scan(source, None, progress), allowed)
+        scan = source if isinstance(source, Scan) else self.scan(source, progress=progress)
+        return self._overall(scan, allowed, baseline)
 
     def predict_many(
-        self, sources: Iterable[Source], *, labels: Sequence[str] | None = None
+        self,
+        sources: Iterable[Source],
+        *,
+        labels: Sequence[str] | None = None,
+        baseline: Voice | None = None,
     ) -> Iterator[tuple[Source, dict[str, float] | AudioError]]:
         """Predict one after the other; a recording that fails yields its error instead."""
         for source in sources:
             try:
-                yield source, self.predict(source, labels=labels)
+                yield source, self.predict(source, labels=labels, baseline=baseline)
             except AudioError as problem:
                 yield source, problem
 
     def timeline(
         self,
-        source: Source,
+        source: "Source | Scan",
         *,
         window: float = WINDOW_SECONDS,
         hop: float = HOP_SECONDS,
         labels: Sequence[str] | None = None,
+        baseline: Voice | None = None,
         switch_cost: float = timeline.SWITCH_COST,
         progress: Callable[[float], None] | None = None,
     ) -> Timeline:
         """Say which emotions are in a recording, and when.
 
         Args:
-            source: as in `predict`.
+            source: as in `predict`; a scan keeps its own window and hop.
             window: s of sound behind each score, hop..10.
             hop: s from one score to the next, at least 0.1.
             labels: the only labels to choose among; the others get exactly 0. None = all.
+            baseline: as in `predict`.
             switch_cost: nats of evidence that a change of label must bring; more = longer segments.
             progress: is told the seconds done.
 
         Raises:
             AudioError: as in `predict`.
             TableError: a label the model does not know.
-            AffektError: window or hop out of range.
+            AffektError: window or hop out of range, or a scan without windows.
+            CheckpointError: as in `predict`.
         """
-        check_window(window, hop)
         allowed = self.check_labels(labels)
-        size = (round(window * audio.SAMPLE_RATE), round(hop * audio.SAMPLE_RATE))
-        scan = self._scan(source, size, progress)
-        duration = scan.n_samples / audio.SAMPLE_RATE
-        times = timeline.steps(duration, *(n / audio.SAMPLE_RATE for n in size))
-        scores = self._probabilities(scan.step_logits, allowed).astype(np.float32)
+        if not isinstance(source, Scan):
+            source = self.scan(source, window=window, hop=hop, progress=progress)
+        scan, times = source, source.times
+        if scan.size is None:
+            raise AffektError(f"{scan.name}: was scanned without windows: give scan() a window")
+        found = self._probabilities(scan.step_logits, scan.step_alone, allowed, baseline)
+        scores = found.astype(np.float32)
         segments = timeline.segments(
             times,
             scores,
             self.labels,
             active=timeline.active_steps(times, scan.active, vad.LEVEL_SECONDS),
-            overlap=window / hop,
+            overlap=scan.size[0] / scan.size[1],
             switch_cost=switch_cost,
         )
-        overall = self._overall(scan, allowed)
+        overall = self._overall(scan, allowed, baseline)
+        duration = scan.n_samples / audio.SAMPLE_RATE
         return Timeline(times, scores, self.labels, segments, overall, duration)
+
+    def scan(
+        self,
+        source: Source,
+        *,
+        window: float | None = None,
+        hop: float = HOP_SECONDS,
+        progress: Callable[[float], None] | None = None,
+    ) -> Scan:
+        """Hear a recording once, to be answered as often as one likes, under any baseline.
+
+        Args:
+            source: as in `predict`.
+            window: s, as in `timeline`; None = for `predict` alone.
+            hop: s, as in `timeline`.
+            progress: is told the seconds done.
+
+        Raises:
+            AudioError: as in `predict`.
+            AffektError: window or hop out of range.
+        """
+        size = None
+        if window is not None:
+            check_window(window, hop)
+            size = (round(window * audio.SAMPLE_RATE), round(hop * audio.SAMPLE_RATE))
+        return self._scan([source], size, progress=progress)
+
+    def baseline(self, sources: Iterable[Source]) -> Voice:
+        """Average unlabelled recordings: how somebody sounds every day, to measure others from.
+
+        Each is heard alone, in pieces where it is long, and then all of them in one go, so that
+        both heads know the voice. Pauses count nothing.
+
+        Args:
+            sources: as in `predict`, of one person, in as many moods as they have.
+
+        Raises:
+            AudioError: one cannot be decoded, is silent, or shorter than 0.1 s.
+            CheckpointError: the model's card says nothing of its training mean.
+            TableError: there is none.
+        """
+        recordings = list(sources)
+        if not recordings:
+            raise TableError("a baseline needs recordings: give one or more")
+        piece = round(self.check_adaptable().alone_seconds * audio.SAMPLE_RATE) // LEVEL * LEVEL
+        alone = [self._scan([one], None, chunk=piece, margin=0).voice() for one in recordings]
+        size = (round(WINDOW_SECONDS * audio.SAMPLE_RATE), round(HOP_SECONDS * audio.SAMPLE_RATE))
+        return Voice(pool(alone).alone, self._scan(recordings, size).voice().in_context)
 
     def _scan(
         self,
-        source: Source,
+        sources: Sequence[Source],
         size: tuple[int, int] | None,
-        progress: Callable[[float], None] | None,
-    ) -> _Scan:
-        """Go over a recording once; `size`: window and hop in samples, None = no steps."""
-        margin = MARGIN if size is None else max(MARGIN, -(-size[0] // (2 * LEVEL)) * LEVEL)
+        *,
+        chunk: int = CHUNK,
+        margin: int = MARGIN,
+        progress: Callable[[float], None] | None = None,
+    ) -> Scan:
+        """Go over recordings once, as if they were one; `size`: window and hop, in samples."""
+        if size is not None:
+            margin = max(margin, -(-size[0] // (2 * LEVEL)) * LEVEL)
         loudness: list[Float32] = []
         bounds: list[tuple[int, int]] = []
-        whole, steps = [], []
-        sound = _measured(_blocks(source, CHUNK - 2 * margin), loudness)
-        for chunk, mel in _ahead(_with_mel(chunks(sound, CHUNK, margin))):
-            if chunk.end < MIN_SAMPLES:
+        logits, alone = [], []
+        for part, mel in listen(sources, chunk, margin, loudness):
+            if part.end < MIN_SAMPLES:
                 break
-            stretches = [(chunk.begin, chunk.end)]
+            stretches = [(part.begin, part.end)]
             if size is not None:
-                stretches += windows(chunk, *size)
-            logits = self._run(mel, frames(stretches, chunk.offset, mel.shape[1] // 2))
-            whole.append(logits[0])
-            steps.append(logits[1:])
+                stretches += windows(part, *size)
+            n_frames = mel.shape[1] // 2
+            segments = frames(stretches, part.offset, n_frames)
+            logits.append(self._run(mel, segments))
+            alone.append(self._is_alone(segments, n_frames))
             bounds.append(stretches[0])
             if progress is not None:
-                progress(chunk.end / audio.SAMPLE_RATE)
-        name = _name(source)
+                progress(part.end / audio.SAMPLE_RATE)
+        name = source_name(sources[0])
         if not bounds:
             raise AudioError(f"{name}: shorter than {MIN_SAMPLES / audio.SAMPLE_RATE} s")
         levels = np.concatenate(loudness)
@@ -235,13 +301,24 @@ class Recognizer:
                 f"{name}: is silent: nothing is above {vad.QUIETEST:g} dB of full scale"
                 " (opposite channels cancel each other)"
             )
-        return _Scan(
+        return Scan(
+            name,
             bounds[-1][1],
             np.array(bounds),
-            np.stack(whole),
-            np.concatenate(steps),
+            np.stack([found[0] for found in logits]),
+            np.stack([found[0] for found in alone]),
             vad.active(levels),
+            size,
+            np.concatenate([found[1:] for found in logits]),
+            np.concatenate([found[1:] for found in alone]),
         )
+
+    def _is_alone(self, segments: NDArray[np.int64], n_frames: int) -> NDArray[np.bool_]:
+        """Which frames' stretches the network takes for all there is, as its own graph does."""
+        longest = 0.0 if self._reference is None else self._reference.alone_seconds
+        short = n_frames * FRAME <= longest * audio.SAMPLE_RATE
+        whole: NDArray[np.bool_] = (segments == (0, n_frames)).all(axis=1)
+        return whole & short
 
     def _run(self, mel: Float32, segments: NDArray[np.int64]) -> Float32:
         try:
@@ -256,15 +333,25 @@ class Recognizer:
             )
         return np.asarray(logits, dtype=np.float32)
 
-    def _probabilities(self, logits: Float32, allowed: Sequence[str]) -> NDArray[np.float64]:
+    def _probabilities(
+        self,
+        logits: Float32,
+        alone: NDArray[np.bool_],
+        allowed: Sequence[str],
+        baseline: Voice | None,
+    ) -> NDArray[np.float64]:
+        if baseline is not None:
+            reference = self.check_adaptable()
+            short, long = offsets(baseline, reference.alone, reference.in_context)
+            logits = np.where(alone[:, None], logits + short, logits + long).astype(np.float32)
         return ban(softmax(logits, self._temperature), self.labels, allowed)
 
-    def _overall(self, scan: _Scan, allowed: Sequence[str]) -> dict[str, float]:
+    def _overall(
+        self, scan: Scan, allowed: Sequence[str], baseline: Voice | None
+    ) -> dict[str, float]:
         """Mean of the chunks' probabilities, weighted by how much of each is no pause."""
-        heard = np.concatenate([[0], np.cumsum(scan.active)])
-        edges = np.minimum(-(-scan.bounds // LEVEL), scan.active.size)
-        weights = heard[edges[:, 1]] - heard[edges[:, 0]]
-        mean = np.average(self._probabilities(scan.chunk_logits, allowed), axis=0, weights=weights)
+        scores = self._probabilities(scan.chunk_logits, scan.chunk_alone, allowed, baseline)
+        mean = np.average(scores, axis=0, weights=scan.n_active(scan.bounds))
         return dict(zip(self.labels, (mean / mean.sum()).tolist(), strict=True))
 
 
@@ -297,60 +384,3 @@ def _find(model: str | Path) -> Traversable:
 
 def _names(bundled: Traversable) -> list[str]:
     return sorted(f.name for f in bundled.iterdir() if f.is_dir()) if bundled.is_dir() else []
-
-
-def _read(folder: Traversable, name: str) -> bytes:
-    try:
-        return (folder / name).read_bytes()
-    except OSError as problem:
-        raise CheckpointError(
-            f"{folder}: {name} cannot be read ({problem.strerror}); a recogniser is a folder with"
-            " card.json and model.onnx"
-        ) from None
-
-
-def _temperature(card: dict[str, Any], folder: Traversable) -> float:
-    temperature = card.get("temperature")
-    if not isinstance(temperature, int | float) or not 0 < temperature < math.inf:
-        raise CheckpointError(f"{folder}: card.json: `temperature` is no positive number")
-    return float(temperature)
-
-
-def _name(source: Source) -> str:
-    return "<samples>" if isinstance(source, np.ndarray) else audio.name_of(source)
-
-
-def _blocks(source: Source, n_samples: int) -> Iterator[Float32]:
-    if not isinstance(source, np.ndarray):
-        yield from audio.stream(source, block_seconds=n_samples / audio.SAMPLE_RATE)
-        return
-    if source.ndim != 1 or not source.size:
-        raise AudioError(f"samples must be mono, shape (n_samples,): got {source.shape}")
-    if not np.abs(source).max() <= audio.LOUDEST:  # NaN is not, either
-        raise AudioError(
-            "<samples>: hold NaN, infinity or values far above 1: full scale is 1 (16-bit values"
-            " are divided by 32768)"
-        )
-    for first in range(0, source.size, n_samples):
-        yield source[first : first + n_samples].astype(np.float32, copy=False)
-
-
-def _measured(blocks: Iterator[Float32], loudness: list[Float32]) -> Iterator[Float32]:
-    for block in blocks:
-        loudness.append(vad.levels(block, audio.SAMPLE_RATE))
-        yield block
-
-
-def _with_mel(parts: Iterator[Chunk]) -> Iterator[tuple[Chunk, Float32]]:
-    """Add the log-mel; silence fills the last encoder frame, which takes two of its frames."""
-    for chunk in parts:
-        yield chunk, log_mel(np.pad(chunk.waveform, (0, -chunk.waveform.size % FRAME)))
-
-
-def _ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """Make the next item in a thread while this one is used: decode while the encoder runs."""
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = pool.submit(next, items, None)
-            yield item

@@ -23,12 +23,17 @@ DIGITS = 6  # decimals of a probability: rows of dozens of labels still sum to 1
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was found in one recording; `name` tells it apart where a path does not fit."""
+    """What was found in one recording; `name` tells it apart where a path does not fit.
+
+    `adapted`: the voice it was measured from, "" = none under a mode that has one for others;
+    None = strictly on its own. Answers of the one kind and of the other are reported apart.
+    """
 
     file: str
     name: str
     scores: dict[str, float]
     timeline: Timeline | None = None
+    adapted: str | None = None
 
     @property
     def segments(self) -> tuple[Segment, ...]:
@@ -45,7 +50,8 @@ def table(
     """Yield blocks for people: the labels by probability, with bars, then the segments."""
     width = max(map(len, labels))
     for prediction in predictions:
-        yield f"{name_of(prediction.file)}\n"
+        how = f"  (measured from: {prediction.adapted})" if prediction.adapted else ""
+        yield f"{name_of(prediction.file)}{how}\n"
         for label, share in sorted(prediction.scores.items(), key=lambda item: -item[1]):
             if share >= SHOWN:
                 bar = "█" * round(share * BAR_CELLS)
@@ -58,11 +64,16 @@ def table(
 def as_json(
     predictions: Iterable[Prediction], labels: Sequence[str], timeline: bool
 ) -> Iterator[str]:
-    """Yield a list of objects: `file`, a number per label, with a timeline also `segments`."""
+    """Yield a list of objects: `file`, a number per label, with a timeline also `segments`.
+
+    Under adaptation `adapted` says by what.
+    """
     opening = "[\n"
     for prediction in predictions:
         row: dict[str, Any] = {"file": escaped(prediction.file)}
         row |= {label: round(share, DIGITS) for label, share in prediction.scores.items()}
+        if prediction.adapted is not None:
+            row["adapted"] = prediction.adapted
         if timeline:
             row["segments"] = [
                 asdict(s) | {"probability": round(s.probability, DIGITS)}
@@ -76,19 +87,26 @@ def as_json(
 def as_csv(
     predictions: Iterable[Prediction], labels: Sequence[str], timeline: bool
 ) -> Iterator[str]:
-    """Yield `file` and a column per label; with a timeline a row per segment instead."""
-    if timeline:
-        yield _row(["file", "start", "end", "label", "probability"])
-        for prediction in predictions:
-            for s in prediction.segments:
-                times = [f"{s.start:.3f}", f"{s.end:.3f}"]
-                name = escaped(prediction.file)
-                yield _row([name, *times, s.label, f"{s.probability:.{DIGITS}f}"])
-        return
-    yield _row(["file", *labels])
+    """Yield `file` and a column per label; with a timeline a row per segment instead.
+
+    Under adaptation a last column `adapted` says by what.
+    """
+    columns = ["file", "start", "end", "label", "probability"] if timeline else ["file", *labels]
+    header = True
     for prediction in predictions:
-        shares = (f"{prediction.scores[label]:.{DIGITS}f}" for label in labels)
-        yield _row([escaped(prediction.file), *shares])
+        how = [] if prediction.adapted is None else [prediction.adapted]
+        if header:
+            yield _row([*columns, *(["adapted"] if how else [])])
+            header = False
+        name = escaped(prediction.file)
+        if not timeline:
+            shares = (f"{prediction.scores[label]:.{DIGITS}f}" for label in labels)
+            yield _row([name, *shares, *how])
+        for s in prediction.segments if timeline else ():
+            times = [f"{s.start:.3f}", f"{s.end:.3f}"]
+            yield _row([name, *times, s.label, f"{s.probability:.{DIGITS}f}", *how])
+    if header:
+        yield _row(columns)
 
 
 def rttm(predictions: Iterable[Prediction], labels: Sequence[str], timeline: bool) -> Iterator[str]:

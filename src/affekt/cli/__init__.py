@@ -14,6 +14,7 @@ from affekt.cli import (
     audit,
     corpus,
     demo,
+    enrol,
     errors,
     evaluate,
     features,
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 
 app.command()(predict.predict)
+app.command()(enrol.enrol)
 app.command()(sequence.sequence)
 app.command()(run.run)
 app.command()(evaluate.evaluate)

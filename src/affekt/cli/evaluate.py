@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 KEYS = ("utterance", "file")
 NOT_LABELS = {
     *("corpus", "fold", "label", "rater", "channel", "truth", "correct"),
-    *("confidence", "probability", "segments"),  # as `affekt predict --timeline` writes them
+    *("confidence", "probability", "segments", "adapted"),  # as `affekt predict` writes them
 }
 ROUNDING = 0.01  # scores written with few decimals may miss 1 by this much
 
@@ -64,7 +64,8 @@ def evaluate(
         true = true.join(people[["file"]]) if "file" in people and "file" not in true else true
     answered = match_keys(answered, true)
     true_labels, predicted = labels_of(true, truth), labels_of(answered, prediction)
-    notes = []
+    speakers = _speakers(people, true, answered)
+    notes = _adaptation(answered, true_labels, speakers)
     if labels is not None:
         wanted = [label.strip() for label in labels.split(",") if label.strip()]
         true_labels, predicted, note = report.restrict(true_labels, predicted, wanted)
@@ -72,7 +73,7 @@ def evaluate(
     found = report.evaluate(
         true_labels,
         predicted,
-        speakers=_speakers(people, true, answered),
+        speakers=speakers,
         folds=_folds(answered, true),
         common=common,
         n_resamples=n_resamples,
@@ -184,6 +185,23 @@ def labels_of(table: "pd.DataFrame", path: Path) -> "pd.DataFrame":
         raise TableError(
             f"{path}: label columns {', '.join(map(str, scores))}: {reason}"
         ) from problem
+
+
+def _adaptation(
+    answered: "pd.DataFrame", true_labels: "pd.DataFrame", speakers: "pd.Series | None"
+) -> list[str]:
+    """Say what answers were measured from; refuse what took the labels away with it."""
+    from affekt.adapt import refuse_one_label
+
+    if "adapted" not in answered:
+        return []
+    modes = sorted(set(answered["adapted"].fillna("").astype(str)) - {""})
+    if "speaker" in modes and speakers is not None:
+        truth = true_labels.idxmax(axis=1)
+        both = truth.index.intersection(speakers.dropna().index)
+        if len(both):
+            refuse_one_label(list(speakers[both]), list(truth[both]), mode="speaker")
+    return [f"answers are measured from: {mode}; so this is no strict zero-shot" for mode in modes]
 
 
 def _speakers(*tables: "pd.DataFrame | None") -> "pd.Series | None":

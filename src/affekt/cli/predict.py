@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from affekt.cli.baselines import Adapt, Heard, check_groups, enrolled, measured
 from affekt.exceptions import AffektError, AudioError
 
 if TYPE_CHECKING:
@@ -68,11 +69,23 @@ def predict(
         float, typer.Option(help="Seconds of sound behind each score of the timeline.")
     ] = 2.0,
     hop: Annotated[float, typer.Option(help="Seconds from one score to the next.")] = 0.5,
+    adapt: Annotated[
+        Adapt | None,
+        typer.Option(
+            help="Take away what recordings have in common: a long recording's own windows (its"
+            " timeline), those of one speaker, for whom the folder that a file lies in stands, or"
+            " all that are given."
+        ),
+    ] = None,
+    speaker: Annotated[
+        str | None, typer.Option(help="Measure from this voice, of `affekt enrol`.", metavar="NAME")
+    ] = None,
 ) -> None:
     """Say which emotions are in recordings, as calibrated probabilities, and when.
 
     Recordings that fail are named on stderr, the others are still done; then
-    the exit code is 1.
+    the exit code is 1. Answers under --adapt or --speaker depend on other
+    recordings: they are no strict zero-shot results, and say so.
 
     \b
     Examples:
@@ -80,21 +93,35 @@ def predict(
       affekt predict interview.mp4 --timeline --plot interview.png
       affekt predict calls/ --labels anger,neutral --format csv --out calls.csv
       affekt predict talk.mp3 --format srt --out talk.srt
+      affekt predict calls/ --adapt folder
+      affekt predict clip.wav --speaker anna
     """
     from affekt import recognizer, writers
 
-    timeline = timeline or plot is not None or format in writers.TIMELINE_FORMATS
+    implied = plot is not None or format in writers.TIMELINE_FORMATS
+    timeline = timeline or implied or adapt is Adapt.recording
     chosen = None if labels is None else [part.strip() for part in labels.split(",")]
     failures: list[AudioError] = []
     paths = list(find_recordings(recordings, failures))
+    check_groups(paths, adapt, speaker)
     _check_outputs(format, out, plot, len(paths))
     recognizer.check_window(window, hop)
     loaded = recognizer.load(model)
     loaded.check_labels(chosen)
 
-    size = (window, hop) if timeline else None
-    with _warnings_in_one_line(), _progress(paths) as heard:
-        predictions = _predictions(loaded, paths, chosen, size, failures, heard)
+    voice = None if speaker is None else enrolled(loaded, speaker)
+    if adapt is not None:
+        loaded.check_adaptable()
+
+    if (adapt or voice) and format in writers.TIMELINE_FORMATS:  # which have no place for it
+        _say(f"measured from {adapt or speaker}: these are no strict zero-shot results")
+    with warnings_in_one_line(), _progress(paths) as told:
+        heard = _heard(loaded, paths, window if timeline else None, hop, failures, told)
+        if voice is not None:
+            heard = (one._replace(voice=voice, adapted=f"enrolled {speaker}") for one in heard)
+        elif adapt is not None:
+            heard = measured(heard, adapt, lambda problem: _fail(problem, failures), _say)
+        predictions = _predictions(loaded, heard, chosen)
         if plot is not None:
             predictions = _plotted(predictions, plot, len(paths) > 1)
         write = writers.FORMATS[format]
@@ -188,36 +215,41 @@ def _check_outputs(format: Format, out: Path | None, plot: Path | None, n_paths:
             raise AffektError("--plot needs matplotlib: pip install 'affekt[plots]'")
 
 
-def _predictions(
+def _heard(
     recognizer: "Recognizer",
     paths: Sequence[str],
-    labels: Sequence[str] | None,
-    size: tuple[float, float] | None,
+    window: float | None,
+    hop: float,
     failures: list[AudioError],
-    heard: Callable[[str, float | None], None],
-) -> Iterator["Prediction"]:
-    """Predict one recording after the other; `size`: window and hop in s, None = no timeline."""
-    from affekt.writers import Prediction
-
+    told: Callable[[str, float | None], None],
+) -> Iterator[Heard]:
+    """Scan one recording after the other; `window`, `hop` in s, None = no timeline."""
     for path, name in zip(paths, short_names(paths), strict=True):
 
         def progress(seconds: float, path: str = path) -> None:
-            heard(path, seconds)
+            told(path, seconds)
 
         try:
-            if size is None:
-                scores = recognizer.predict(path, labels=labels, progress=progress)
-                found = Prediction(path, name, scores)
-            else:
-                line = recognizer.timeline(
-                    path, window=size[0], hop=size[1], labels=labels, progress=progress
-                )
-                found = Prediction(path, name, line.overall, line)
+            scan = recognizer.scan(path, window=window, hop=hop, progress=progress)
         except AudioError as problem:
             _fail(problem, failures)
         else:
-            yield found
-        heard(path, None)
+            yield Heard(path, name, scan)
+        told(path, None)
+
+
+def _predictions(
+    recognizer: "Recognizer", heard: Iterable[Heard], labels: Sequence[str] | None
+) -> Iterator["Prediction"]:
+    from affekt.writers import Prediction
+
+    for path, name, scan, voice, adapted in heard:
+        if scan.size is None:
+            line, scores = None, recognizer.predict(scan, labels=labels, baseline=voice)
+        else:
+            line = recognizer.timeline(scan, labels=labels, baseline=voice)
+            scores = line.overall
+        yield Prediction(path, name, scores, line, adapted)
 
 
 def _plotted(
@@ -272,7 +304,8 @@ def _print(pieces: Iterable[str]) -> None:
 
 
 @contextmanager
-def _warnings_in_one_line() -> Iterator[None]:
+def warnings_in_one_line() -> Iterator[None]:
+    """Say what is odd about a recording as errors are said."""
     from affekt.audio import AudioWarning
 
     usual = warnings.showwarning

@@ -7,12 +7,13 @@ speakers that the model which scored them never met.
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from affekt.adapt import Voice, baseline, offsets
 from affekt.calibration import fit_temperature, softmax
 from affekt.corpus import concat
 from affekt.metrics import expected_calibration_error, unweighted_average_recall
@@ -77,6 +78,49 @@ def fit_heads(
     )
 
 
+def reference_logits(heads: Heads, taught: Corpora) -> dict[str, list[float] | float]:
+    """Say where the training data lay: each head's mean logits, for voices to be put there.
+
+    Every corpus counts the same. The large ones alone would be a place of their own: leaving one
+    of five out at a time, adaptation by speaker then gains 12.0 and 5.7 points of UAR, alone and
+    in context, against 9.9 and 2.8 with every utterance counting the same.
+
+    Returns:
+        What `affekt.card.reference` reads.
+    """
+    ways = {
+        "alone": [logits(heads.alone, part.alone) for part in taught.values()],
+        "in_context": [logits(heads.in_context, part.in_context) for part in taught.values()],
+    }
+    means = {
+        way: np.mean([part.mean(axis=0) for part in parts], axis=0).round(6).tolist()
+        for way, parts in ways.items()
+    }
+    return {**means, "alone_seconds": MAX_ALONE_SECONDS}
+
+
+def adapted(
+    heads: Heads, heard: Heard, reference: Mapping[str, Any], groups: Sequence[Any]
+) -> NDArray[np.float64]:
+    """Give logits as `Heads.of_recordings`, each group's measured from its own unlabelled mean.
+
+    Args:
+        heads: those of `reference`.
+        heard: recordings, (n,).
+        reference: what `reference_logits` gives.
+        groups: (n,), the speaker of each, say.
+    """
+    scores, long = heads.of_recordings(heard), heard.seconds > MAX_ALONE_SECONDS
+    names = np.asarray(groups)
+    for name in set(groups):
+        mine = names == name
+        ways = (scores[mine & ~long], scores[mine & long])
+        voice = Voice(*(baseline(found) if len(found) else None for found in ways))
+        short, others = offsets(voice, reference["alone"], reference["in_context"])
+        scores[mine] += np.where(long[mine, None], others, short)
+    return scores
+
+
 def refuse_leaks(taught: Corpora, tests: Iterable[Heard]) -> None:
     """Refuse corpora or tests that share speakers or identical audio with one another.
 
@@ -98,7 +142,7 @@ def refuse_leaks(taught: Corpora, tests: Iterable[Heard]) -> None:
     if unseen:
         guard(Split("tests", tuple(known), tuple(unseen)), whole.utterances, fingerprints=prints)
     among = whole.select(known).utterances
-    for split in leave_one_corpus_out(among):
+    for split in leave_one_corpus_out(among) if len(taught) > 1 else ():
         guard(split, among, fingerprints=prints)
 
 
