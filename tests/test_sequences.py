@@ -99,6 +99,18 @@ def test_the_definition_of_eder_on_a_clip_with_one_emotion():
     assert found.rate == pytest.approx(0.2704918032786885)  # the example of SpeechBrain's EDER
 
 
+@pytest.mark.parametrize(("duration", "emotion", "step", "frames", "eder"), [
+    (3.0, (0.9, 2.2, "anger"), 0.5, "nnaaan", 0.1333333333333333),
+    (4.5, (1.0, 4.5, "sadness"), 0.75, "hhhhss", 0.6666666666666667),
+    (2.0, (0.5, 1.5, "happiness"), 0.5, "nnnn", 0.5),
+])  # fmt: skip
+def test_the_rate_is_what_speechbrain_1_1_2_gives(duration, emotion, step, frames, eder):
+    # golden values of speechbrain.utils.EDER.EDER(frames, ..., window_length=step, stride=step)
+    names = {"n": "neutral", "a": "anger", "s": "sadness", "h": "happiness"}
+    answer = [(k * step, (k + 1) * step, names[letter]) for k, letter in enumerate(frames)]
+    assert time_errors([emotion], answer, duration).rate == pytest.approx(eder, abs=1e-12)
+
+
 def test_a_perfect_answer_has_no_error_and_an_empty_one_misses_every_emotion():
     right = time_errors(TRUTH, TRUTH)
     assert (right.rate, right.accuracy) == (0.0, 1.0)

@@ -129,3 +129,105 @@ def test_a_step_is_a_pause_only_if_none_of_it_is_active() -> None:
     flags = np.zeros(20, dtype=bool)
     flags[[4, 15]] = True  # 0.4..0.5 s and 1.5..1.6 s
     assert timeline.active_steps(times, flags, 0.1).tolist() == [True, False, False, True]
+
+
+# --- smoothing -------------------------------------------------------------------------------
+
+
+def test_smoothing_is_the_mean_of_the_steps_around_weighted_by_their_length() -> None:
+    rng = np.random.default_rng(3)
+    times = timeline.steps(9.7, window=2.0, hop=0.5)
+    scores, active = rng.dirichlet([0.5] * 3, size=len(times)), rng.random(len(times)) < 0.7
+    found = timeline.smoothed(times, scores, 2.0, active=active)
+    middle, length = times.mean(axis=1), np.diff(times, axis=1)[:, 0]
+    for k in range(len(times)):
+        near = (np.abs(middle - middle[k]) <= 1.0 + 1e-6) & active
+        mean = np.average(scores[near], axis=0, weights=length[near]) if near.any() else scores[k]
+        np.testing.assert_allclose(found[k], mean, atol=1e-12)
+    np.testing.assert_allclose(found.sum(axis=1), 1.0)
+
+
+def test_smoothing_over_nothing_changes_nothing() -> None:
+    scores = planted("ansans")
+    np.testing.assert_allclose(timeline.smoothed(clock(6), scores, 0.0), scores, atol=1e-12)
+    raw = {"smoothing": 0.0, "switch_cost": 0.0, "min_length": 0.0}
+    assert len(timeline.segments(clock(6), scores, LABELS, **raw)) == 6
+
+
+def test_smoothing_removes_a_flicker_and_keeps_what_lasts() -> None:
+    scores = planted("nnnnannnnaaaaa")
+    found = timeline.segments(clock(14), scores, LABELS, smoothing=1.5, switch_cost=0.0)
+    assert [(s.start, s.end, s.label) for s in found] == [
+        (0.0, 4.5, "neutral"),
+        (4.5, 7.0, "anger"),
+    ]
+
+
+def test_the_probability_of_a_segment_is_that_of_the_scores_as_given() -> None:
+    found = timeline.segments(clock(4), planted("nnnn", 0.7), LABELS, smoothing=1.0)
+    assert [s.probability for s in found] == pytest.approx([0.7])
+
+
+# --- minimum length --------------------------------------------------------------------------
+
+
+def runs_of(path: str, min_length: float, gain: np.ndarray | None = None, hop: float = 0.5) -> str:
+    codes = np.array(["ans".index(letter) for letter in path])
+    gain = np.log(planted(path)) if gain is None else gain
+    seconds = np.full(len(path), hop)
+    return as_letters(timeline.without_short_runs(codes, gain, seconds, min_length))
+
+
+@pytest.mark.parametrize(("path", "min_length", "expected"), [
+    ("nnnannn", 1.0, "nnnnnnn"),
+    ("nnnaann", 1.0, "nnnaann"),  # just as long as asked for
+    ("nnnasnnn", 1.0, "nnnnnnnn"),
+    ("annnn", 1.0, "nnnnn"),
+    ("nnnns", 1.0, "nnnnn"),
+    ("ans", 9.0, "nnn"),  # the shortest, and of those the first, joins first
+    ("a", 9.0, "a"),
+    ("nnnannn", 0.0, "nnnannn"),
+])  # fmt: skip
+def test_what_is_too_short_joins_its_neighbour(path: str, min_length: float, expected: str) -> None:
+    assert runs_of(path, min_length) == expected
+
+
+def test_what_is_too_short_joins_the_neighbour_that_explains_it_better() -> None:
+    gain = np.log(planted("aaasnnn"))
+    gain[3] = np.log([0.3, 0.1, 0.6])
+    assert runs_of("aaasnnn", 1.0, gain) == "aaaannn"
+    gain[3] = np.log([0.1, 0.3, 0.6])
+    assert runs_of("aaasnnn", 1.0, gain) == "aaannnn"
+
+
+def test_no_run_is_shorter_than_asked_unless_it_is_the_only_one() -> None:
+    rng = np.random.default_rng(4)
+    for _ in range(30):
+        n = int(rng.integers(1, 60))
+        path, gain = rng.integers(0, 3, n), np.log(rng.dirichlet([0.5] * 3, size=n))
+        seconds = 0.5 * (rng.random(n) < 0.8)
+        found = timeline.without_short_runs(path, gain, seconds, 1.2)
+        edges = np.flatnonzero(np.diff(found)) + 1
+        lengths = [part.sum() for part in np.split(seconds, edges)]
+        assert len(lengths) == 1 or min(lengths) >= 1.2 - 1e-9
+        assert set(found) <= set(path)
+
+
+def test_pauses_add_nothing_to_a_length() -> None:
+    active = np.array([True] * 4 + [True, False, False, False] + [True] * 4)
+    scores = planted("nnnn" + "aaaa" + "nnnn")
+    args = {"active": active, "switch_cost": 0.0}
+    kept = timeline.segments(clock(12), scores, LABELS, min_length=0.5, **args)
+    assert [s.label for s in kept] == ["neutral", "anger", "neutral"]
+    dropped = timeline.segments(clock(12), scores, LABELS, min_length=1.0, **args)
+    assert [(s.start, s.end, s.label) for s in dropped] == [
+        (0.0, 2.5, "neutral"),
+        (4.0, 6.0, "neutral"),
+    ]
+
+
+@pytest.mark.parametrize("seconds", [-0.1, float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["smoothing", "min_length"])
+def test_times_that_cannot_be_are_refused(name: str, seconds: float) -> None:
+    with pytest.raises(ValueError, match=rf"{name} is {seconds} s: give 0 or more"):
+        timeline.segments(clock(3), planted("ann"), LABELS, **{name: seconds})

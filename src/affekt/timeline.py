@@ -1,7 +1,9 @@
 """From scores along time to segments: which emotion, from when to when.
 
 A recording is tiled by steps of `hop` seconds; the scores of a step are those of a longer
-window centred on it. The most plausible path of labels through the steps becomes segments.
+window centred on it. `segments` goes from there in four stages, each with one number to set:
+scores are averaged over neighbours (`smoothing`), the most plausible path of labels is found
+(`switch_cost`), what is too short joins a neighbour (`min_length`), and pauses cut.
 """
 
 from collections.abc import Sequence
@@ -16,6 +18,9 @@ Floats = NDArray[np.float32] | NDArray[np.float64]
 
 SWITCH_COST = 1.0  # nats of evidence that a change of label must bring
 LOWEST = 1e-4  # probability below which no score counts, so that no single step decides alone
+SMOOTHING = 0.5  # s; this and the two others were chosen together: docs/timeline.md
+MIN_LENGTH = 0.75  # s
+SLACK = 1e-9  # s, nats: what rounding may add
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ def steps(duration: float, window: float, hop: float) -> NDArray[np.float64]:
 
 
 def best_path(
-    scores: Floats, *, evidence: Floats | None = None, switch_cost: float = SWITCH_COST
+    scores: Floats, *, evidence: NDArray[np.float64] | None = None, switch_cost: float = SWITCH_COST
 ) -> NDArray[np.intp]:
     """Find the path of labels with the most evidence, where each change costs.
 
@@ -85,9 +90,7 @@ def best_path(
     >>> best_path(np.array([[0.9, 0.1], [0.4, 0.6], [0.9, 0.1]])).tolist()
     [0, 0, 0]
     """
-    gain = np.log(np.maximum(np.asarray(scores, dtype=np.float64), LOWEST))
-    if evidence is not None:
-        gain *= np.asarray(evidence)[:, None]
+    gain = _gain(scores, evidence)
     n_steps, n_labels = gain.shape
     came_from = np.empty((n_steps, n_labels), dtype=np.intp)
     stay = np.arange(n_labels)
@@ -104,6 +107,71 @@ def best_path(
     return path
 
 
+def smoothed(
+    times: Floats, scores: Floats, seconds: float, *, active: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
+    """Average the scores of each step over the steps around it.
+
+    Args:
+        times: start and end of each step in s, shape (n_steps, 2), rising.
+        scores: shape (n_steps, n_labels).
+        seconds: a step counts where its middle is at most half of this away, and as much as it is
+            long; 0 changes nothing.
+        active: False = a pause, which counts only where there is nothing else, shape (n_steps,).
+
+    Returns:
+        Shape (n_steps, n_labels); rows that sum to 1 still do.
+
+    Raises:
+        ValueError: `seconds` is negative or not finite.
+
+    >>> smoothed(np.array([[0, 1], [1, 2], [2, 3]]), np.array([[1.0], [0.0], [0.0]]), 2).tolist()
+    [[0.5], [0.3333333333333333], [0.0]]
+    """
+    _check_seconds("smoothing", seconds)
+    values = np.asarray(scores, dtype=np.float64)
+    lengths = times[:, 1] - times[:, 0]
+    weights = lengths if active is None else lengths * active
+    middle = times.mean(axis=1)
+    first = np.searchsorted(middle, middle - seconds / 2 - SLACK)
+    last = np.searchsorted(middle, middle + seconds / 2 + SLACK, side="right")
+    sums = _cumulated(np.column_stack([values * weights[:, None], weights]).astype(np.float64))
+    inside = sums[last] - sums[first]
+    heard = inside[:, -1:] > SLACK
+    return np.where(heard, inside[:, :-1] / np.where(heard, inside[:, -1:], 1.0), values)
+
+
+def without_short_runs(
+    path: NDArray[np.intp], gain: NDArray[np.float64], seconds: Floats, min_length: float
+) -> NDArray[np.intp]:
+    """Give what is too short to the neighbour that explains it better, the shortest first.
+
+    Args:
+        path: column of each step, shape (n_steps,).
+        gain: evidence of each label in nats, pauses 0, shape (n_steps, n_labels).
+        seconds: how long each step lasts, pauses 0, shape (n_steps,).
+        min_length: s that a run of one label lasts at least, but where it is the only one.
+
+    Returns:
+        The new path, shape (n_steps,).
+
+    Raises:
+        ValueError: `min_length` is negative or not finite.
+    """
+    _check_seconds("min_length", min_length)
+    evidence, lengths = _cumulated(gain), np.concatenate([[0.0], np.cumsum(seconds)])
+    path = path.copy()
+    while True:
+        stretches = np.array(runs(path))
+        spans = lengths[stretches[:, 1]] - lengths[stretches[:, 0]]
+        if len(stretches) == 1 or spans.min() >= min_length - SLACK:
+            return path
+        first, last = stretches[spans.argmin()]
+        around = [path[k] for k in (first - 1, last) if 0 <= k < len(path)]
+        heard = evidence[last] - evidence[first]
+        path[first:last] = max(around, key=heard.__getitem__)
+
+
 def segments(
     times: Floats,
     scores: Floats,
@@ -111,9 +179,14 @@ def segments(
     *,
     active: NDArray[np.bool_] | None = None,
     overlap: float = 1.0,
+    smoothing: float = SMOOTHING,
     switch_cost: float = SWITCH_COST,
+    min_length: float = MIN_LENGTH,
 ) -> tuple[Segment, ...]:
-    """Merge steps of one label on the best path; pauses cut, and belong to no segment.
+    """Find stretches of one label: smooth, find the best path, drop what is short, cut at pauses.
+
+    Pauses are no evidence for any label, add nothing to a length, and belong to no segment; a
+    segment between two of them can be shorter than `min_length` where its label goes on behind.
 
     Args:
         times: start and end of each step in s, shape (n_steps, 2).
@@ -121,13 +194,25 @@ def segments(
         labels: names of the columns.
         active: False = the step is a pause, shape (n_steps,); None = no pauses.
         overlap: window / hop: how many windows repeat the same evidence.
+        smoothing: s over which scores are averaged (`smoothed`); 0 = not at all.
         switch_cost: nats of evidence that a change of label must bring.
+        min_length: s of speech that a label lasts at least (`without_short_runs`).
+
+    Returns:
+        In order; `probability` is the mean of the scores as they were given.
+
+    Raises:
+        ValueError: `smoothing` or `min_length` is negative or not finite.
 
     >>> segments(np.array([[0.0, 0.5], [0.5, 1.0]]), np.array([[0.2, 0.8], [0.3, 0.7]]), "ab")
     (Segment(start=0.0, end=1.0, label='b', probability=0.75),)
     """
     speech = np.ones(len(times), dtype=bool) if active is None else active
-    path = best_path(scores, evidence=speech / overlap, switch_cost=switch_cost)
+    shares = smoothed(times, scores, smoothing, active=speech)
+    evidence = speech / overlap
+    path = best_path(shares, evidence=evidence, switch_cost=switch_cost)
+    lengths = (times[:, 1] - times[:, 0]) * speech
+    path = without_short_runs(path, _gain(shares, evidence), lengths, min_length)
     return tuple(
         Segment(
             start=round(float(times[first, 0]), 3),
@@ -155,3 +240,19 @@ def active_steps(
     last = np.ceil(times[:, 1] / level_seconds - 1e-6).astype(np.intp)
     first, last = np.minimum(first, active.size - 1), np.minimum(last, active.size)
     return np.asarray(counts[np.maximum(last, first + 1)] > counts[first])
+
+
+def _gain(scores: Floats, evidence: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """Evidence of each label at each step, nats, shape (n_steps, n_labels)."""
+    gain = np.log(np.maximum(np.asarray(scores, dtype=np.float64), LOWEST))
+    return gain if evidence is None else gain * np.asarray(evidence)[:, None]
+
+
+def _cumulated(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums of the rows before each, shape (n + 1, n_columns)."""
+    return np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
+
+
+def _check_seconds(name: str, seconds: float) -> None:
+    if not 0 <= seconds < np.inf:
+        raise ValueError(f"{name} is {seconds} s: give 0 or more")
