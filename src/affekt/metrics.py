@@ -184,6 +184,40 @@ def brier_score(truth: ArrayLike, prediction: ArrayLike) -> float:
     return float(((true - predicted) ** 2).sum(axis=1).mean())
 
 
+def pearson(truth: ArrayLike, prediction: ArrayLike) -> Floats:
+    """Pearson's r, -1 .. 1, of each column: covariance over the product of standard deviations.
+
+    Args:
+        truth: (n,) or (n, k) numbers.
+        prediction: of the same shape.
+
+    Returns:
+        () or (k,); NaN where one of the two is constant, or there is one row alone.
+
+    Raises:
+        ValueError: the shapes differ, or there is no row.
+
+    >>> pearson([[0, 1], [1, 1], [2, 1]], [[1, 0], [3, 2], [2, 1]]).round(4).tolist()
+    [0.5, nan]
+    """
+    true, predicted = _columns(truth, prediction)
+    varied = (np.ptp(true, axis=0) > 0) & (np.ptp(predicted, axis=0) > 0)  # rounding hides it below
+    true, predicted = true - true.mean(axis=0), predicted - predicted.mean(axis=0)
+    scale = np.sqrt(np.square(true).sum(axis=0) * np.square(predicted).sum(axis=0))
+    return _ratio((true * predicted).sum(axis=0), np.where(varied, scale, 0.0))
+
+
+def spearman(truth: ArrayLike, prediction: ArrayLike) -> Floats:
+    """Spearman's rho, -1 .. 1, of each column: Pearson's r of the ranks, equal values sharing one.
+
+    Args, returns and errors are those of `pearson`.
+
+    >>> float(spearman([0.1, 0.2, 0.2, 0.9], [1, 20, 20, 300]))
+    1.0
+    """
+    return pearson(*(np.apply_along_axis(_ranks, 0, x) for x in _columns(truth, prediction)))
+
+
 class Reliability(NamedTuple):
     """Answers sorted into bins of confidence: edges (b + 1,), then (b,) each; NaN in empty bins."""
 
@@ -237,6 +271,13 @@ def expected_calibration_error(
     return float((bins.n[bins.n > 0] * gaps).sum() / bins.n.sum()) if bins.n.sum() else float("nan")
 
 
+def _ranks(values: Floats) -> Floats:
+    """Place of each number in their order, (n,); equal numbers have the mean of their places."""
+    _, which, times = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: Floats = (np.cumsum(times) - (times - 1) / 2)[which]
+    return ranks
+
+
 def _mean_over_classes(
     truth: ArrayLike,
     prediction: ArrayLike,
@@ -265,6 +306,13 @@ def _rows(truth: ArrayLike, prediction: ArrayLike) -> tuple[Floats, Floats]:
     true, predicted = np.asarray(truth, dtype=float), np.asarray(prediction, dtype=float)
     if true.shape != predicted.shape or true.ndim != 2:
         raise ValueError(f"truth {true.shape} and prediction {predicted.shape} must be (n, c) both")
+    return true, predicted
+
+
+def _columns(truth: ArrayLike, prediction: ArrayLike) -> tuple[Floats, Floats]:
+    true, predicted = np.asarray(truth, dtype=float), np.asarray(prediction, dtype=float)
+    if true.shape != predicted.shape or true.ndim not in (1, 2) or not len(true):
+        raise ValueError(f"{true.shape} and {predicted.shape} must be (n,) or (n, k) both, n >= 1")
     return true, predicted
 
 

@@ -43,6 +43,18 @@ class LabelSequences:
 
 
 @dataclass(frozen=True)
+class Ratings:
+    """Mean squared difference of sigmoid(logits) from numbers in 0 .. 1: (batch, n_outputs)."""
+
+    def __call__(self, model: nn.Module, batch: Batch, total: float, step: int) -> Tensor:
+        """Weighted sum / total."""
+        answers = model(batch.x, batch.mask).float().sigmoid()
+        apart = (answers - batch.target).square().mean(1)
+        missed: Tensor = (apart * batch.weight).sum() / total
+        return missed
+
+
+@dataclass(frozen=True)
 class Adversarial:
     """Half the loss on a batch, half on its twin that an attacker shifted (Ren et al. 2020).
 

@@ -4,6 +4,7 @@ Beyond the Whisper paper, which has none of them; names and bounds are those of 
 so is the length: nothing is delayed, so labels keep their places.
 """
 
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from affekt.augment.waveforms import (
     fast_length,
     fitted,
 )
+from affekt.decode import decode
+from affekt.exceptions import AudioError
 
 REVERBERATION = (0.15, 0.8)  # s until sound has fallen by 60 dB: an office .. a hall
 DIRECT = (-3.0, 12.0)  # dB of the direct sound over the reverberation: across the room .. near by
@@ -157,6 +160,37 @@ def codec(
     coarse = np.rint(coarse) * steps
     coarse[:, kept:] = 0.0
     return bounded(inverse_mdct(coarse)[: given.size], given)
+
+
+def transcoded(waveform: Float32, coder: str, container: str, *, bits_per_second: int) -> Float32:
+    """Code and decode it by FFmpeg, mono at 16 kHz, as the chosen coder does unless told more.
+
+    Args:
+        waveform: shape (n_samples,).
+        coder: by FFmpeg's name: libopus, libmp3lame, aac, …
+        container: what the coded sound lies in: ogg, mp3, adts, …
+        bits_per_second: that the coder aims at.
+
+    Raises:
+        AudioError: this FFmpeg has no such coder or container, they do not go together, or the
+            waveform is too short for them.
+    """
+    import av  # slow to load, and rarely needed
+
+    given, buffer, name = checked(waveform), BytesIO(), f"{coder} in {container}"
+    try:
+        with av.open(buffer, "w", format=container) as file:
+            track = file.add_stream(coder, rate=RATE, layout="mono")
+            assert isinstance(track, av.AudioStream)
+            track.bit_rate = bits_per_second
+            frame = av.AudioFrame.from_ndarray(given[None], format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = RATE, 0
+            file.mux([*track.encode(frame), *track.encode(None)])
+    except (av.FFmpegError, ValueError) as problem:
+        raise AudioError(f"{name}: FFmpeg cannot code it ({problem})") from None
+    rates, blocks = zip(*decode(buffer.getvalue(), name, 0.0), strict=True)
+    heard = soxr.resample(np.concatenate(blocks), rates[0], RATE)
+    return bounded(fitted(heard, given.size), given)
 
 
 def mdct(waveform: Float32) -> NDArray[np.float32]:

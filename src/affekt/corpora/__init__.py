@@ -8,6 +8,7 @@ from affekt.corpora import (
     afew,
     aibo,
     asvp_esd,
+    banglaser,
     cmu_mosei,
     crema_d,
     daic_woz,
@@ -19,6 +20,7 @@ from affekt.corpora import (
     enterface,
     esd,
     generic,
+    hindi,
     hume_prosody,
     iemocap,
     jl,
@@ -38,6 +40,7 @@ from affekt.corpora import (
     toloka,
     toy,
     urdu,
+    zed,
 )
 from affekt.corpora.dusha import experiments
 from affekt.corpora.tree import CheckReport
@@ -166,6 +169,15 @@ CORPORA: dict[str, CorpusSource] = {
         "clips with nine emotions rated from 0 to 1, ComParE 2023",
         hume_prosody.load,
         hume_prosody.check,
+    ),
+    "banglaser": CorpusSource(
+        "1467 clips, 34 speakers, 5 emotions, Bangla", banglaser.load, banglaser.check
+    ),
+    "hindi": CorpusSource("2800 clips, 8 speakers, 7 emotions, Hindi", hindi.load, hindi.check),
+    "zed": CorpusSource(
+        "180 recordings of talk with the borders of one emotion each, 4 emotions, English",
+        zed.load,
+        zed.check,
     ),
     "label-studio": CorpusSource(
         "any recordings: a Label Studio JSON export, votes and ratings",
