@@ -101,6 +101,15 @@ def test_a_bad_command_is_one_line(run, answers, words, message):
     assert err.count("\n") == 1
 
 
+def test_labels_that_prediction_or_corpus_lack_are_named(run, answers, tmp_path):
+    table = answers[1].rename(columns={"sadness": "boredom"})
+    table.to_csv(tmp_path / "bored.csv", index_label="utterance")
+    code, out, _ = run(tmp_path / "bored.csv", "--corpus", "affekt=corpus")
+    assert code == 0
+    assert "that the truth does not know: such answers are errors: boredom." in out
+    assert "that the prediction does not know, and never answers: sadness." in out
+
+
 def test_predictions_of_another_corpus_are_refused(run, tmp_path):
     (tmp_path / "other.csv").write_text("utterance,anger,neutral\nxyz,1,0\n", "utf-8")
     code, _, err = run(tmp_path / "other.csv", "--corpus", "affekt=corpus")

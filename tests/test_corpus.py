@@ -64,6 +64,25 @@ def test_path_joins_root_and_file_and_refuses_strangers(tmp_path):
         small.path("z")
 
 
+def test_a_recording_that_is_missing_is_named_with_its_utterance_and_row(tmp_path):
+    whole = corpus(tmp_path)
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "1.wav").touch()
+    said = (
+        r"2\.wav: no such file, the recording of utterance 'c' \(row 3 of 'small'\): put it there"
+    )
+    with pytest.raises(CorpusError, match=said):
+        whole.refuse_missing()
+    (tmp_path / "x" / "1.wav").unlink()
+    with pytest.raises(CorpusError, match=r"1\.wav: .*'a' \(row 1 of .*\), and those of 1 more"):
+        whole.refuse_missing()
+    (tmp_path / "x" / "1.wav").touch()
+    reasons = whole.utterances.assign(excluded=["", "", "lost"])  # nobody labelled b
+    corpus(tmp_path, utterances=reasons).refuse_missing()
+    (tmp_path / "2.wav").touch()
+    whole.refuse_missing()
+
+
 def test_select_takes_the_order_given_and_everything_that_belongs_to_it(tmp_path):
     chosen = corpus(tmp_path).select(["c", "b"])
     assert chosen.utterances.index.tolist() == ["c", "b"]

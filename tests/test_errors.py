@@ -257,6 +257,20 @@ def test_the_page_shows_every_table():
     assert "| unanimous | 1 | 1.000 | 1.000 |" in page
 
 
+def test_labels_that_not_all_tables_know_are_named():
+    notes = errors.structure(TRUTH, ANSWER, VOTES).notes
+    assert notes == ("labels of votes that neither knows: they only count as dissent: frustration",)
+    five = Categories("five", ("anger", "calm", "neutral", "sadness"))
+    words = ANSWER.idxmax(axis=1).replace("neutral", "calm")
+    page = errors.structure(TRUTH, one_hot(words, five), VOTES).to_markdown()
+    assert "Note: labels of the truth that the prediction does not know, and never answers" in page
+    assert "never answers: excitement." in page
+    assert "that the truth does not know: such answers are errors: calm." in page
+    known = VOTES[VOTES["label"].isin(list(FOUR))]
+    assert errors.structure(TRUTH, ANSWER, known).notes == ()
+    assert "Note" not in errors.structure(TRUTH, ANSWER, known).to_markdown()
+
+
 def test_a_label_with_a_bar_does_not_break_the_table():
     table = pd.DataFrame({"a|b": [1.0]}, pd.Index(["c|d\ne"], name="label"))
     assert errors.to_markdown(table).splitlines()[0] == r"| label | a\|b |"

@@ -504,8 +504,10 @@ def test_the_longest_turns_of_each_person_are_as_many_as_the_label_says(corpus, 
 
 
 def test_table_6_says_what_it_needs(run, corpus, tmp_path):
-    with pytest.raises(CorpusError, match="needs daic-woz=ROOT, not toy"):
-        lssed_table_6.main(run())
+    table = corpus.utterances
+    three = corpus.select(table.index[table["speaker"].isin(["s01", "s02", "s03"])])
+    with pytest.raises(CorpusError, match=r"needs daic-woz=ROOT, or 4 speakers .* toy has 3"):
+        lssed_table_6.main(run(three))
     with pytest.raises(CheckpointError, match="ser needs --init FOLDER"):
         lssed_table_6.main(run(like_daic(corpus), method="ser"))
     linear = MODELS["linear_head"]
@@ -514,7 +516,55 @@ def test_table_6_says_what_it_needs(run, corpus, tmp_path):
         lssed_table_6.main(run(like_daic(corpus), method="ser", init=tmp_path))
 
 
+def test_on_other_corpora_table_6_is_a_rehearsal_and_says_so_first(run, corpus, tmp_path):
+    upstream = tiny_whisper.write(tmp_path / "tiny")
+    options = replace(run(epochs=3), upstream=str(upstream))
+    (result,) = lssed_table_6.main(options)
+    assert result.folder.name == "asr-validation"
+    page = (result.folder / "report.md").read_text("utf-8")
+    assert page.startswith("> A REHEARSAL, NO RESULT ON DEPRESSION: ")
+    assert result.report.labels == DAIC_WOZ_2.labels
+    assert (result.report.n, result.report.accuracy.majority) == (2, 0.5)  # one of each kind
+    assert (options.out / "lssed_table_6.md").read_text("utf-8").startswith("> A REHEARSAL")
+    assert "| toy, rehearsal, people, asr |" in (result.folder / "results_row.md").read_text()
+    played = lssed_table_6.rehearsal(corpus)
+    kinds = played.labels.idxmax(axis=1).groupby(played.utterances["speaker"]).unique()
+    assert [list(kind) for kind in kinds] == [["not depressed"], ["depressed"]] * 3
+    parts = played.utterances.groupby("speaker")["split"].unique()
+    assert [list(part) for part in parts] == [["train"]] * 4 + [["validation"]] * 2
+
+
 # choices
+
+
+def test_without_a_method_small_networks_run_but_the_papers_as_the_paper_trains(
+    run, corpus, monkeypatch
+):
+    asked = []
+
+    def chosen(known, options, default):
+        asked.append(tuple(default))
+        raise CorpusError("enough")
+
+    for recipe in (lssed_table_5, lssed_figure_2, lssed_table_4):
+        monkeypatch.setattr(recipe, "chosen_methods", chosen)
+        for training in ("ours", "paper"):
+            with pytest.raises(CorpusError, match="enough"):
+                recipe.main(run(method=None, training=training))
+    assert asked == [
+        lssed_networks.SMALL, lssed_table_5.ROWS,
+        ("mts-3-resnet18", "pyresnet50"), ("mts-3-resnet152", "pyresnet152"),
+        ("resnet18",), ("resnet152",),
+    ]  # fmt: skip
+    assert set(lssed_networks.SMALL) <= set(NETWORKS)
+
+
+def test_table_4_knows_two_ways_to_hold_out_a_fifth(run, corpus, tmp_path):
+    other = replace(few(tmp_path / "other", seed=3), name="emovo")
+    with pytest.raises(
+        CorpusError, match=r"--split official: .* by-speaker, its default, or strat"
+    ):
+        lssed_table_4.main(run(corpus, other, split="official"))
 
 
 @pytest.mark.parametrize("recipe", ["lssed_table_5", "lssed_table_4", "lssed_figure_2",

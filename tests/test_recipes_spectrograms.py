@@ -374,6 +374,15 @@ def test_speakers_that_choose_the_epoch_are_not_learned_from(clips, seed):
     assert held_out(clips, seed)[1].corpus.utterances.index.equals(judged.corpus.utterances.index)
 
 
+def test_of_one_speaker_a_tenth_of_each_class_chooses_the_epoch(clips):
+    table = clips.corpus.utterances
+    alone = replace(clips.corpus, utterances=table.assign(speaker="one"))
+    known, judged = held_out(replace(clips, corpus=alone), 0)
+    labels, whole = (part.labels.idxmax(axis=1) for part in (judged.corpus, alone))
+    assert labels.value_counts().to_dict() == (whole.value_counts() * 0.1).round().to_dict()
+    assert len(known.corpus) + len(judged.corpus) == len(table)
+
+
 # interrupted
 
 

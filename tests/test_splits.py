@@ -87,6 +87,23 @@ def test_folds_by_speaker_are_five_or_as_many_as_there_are_speakers(n_speakers):
     assert len(folds) == min(5, n_speakers)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_fifth_of_the_speakers_is_held_out_whole(seed):
+    table = utterances(FIVE | {"fay": 5, "gus": 6, "hal": 5, "ida": 7, "joe": 5})
+    split = splits.held_out_speakers(table, seed=seed)
+    assert not speakers_in(split.train) & speakers_in(split.test)
+    assert len(speakers_in(split.test)) == 2
+    assert sorted([*split.train, *split.test]) == sorted(table.index)
+    two = splits.held_out_speakers(utterances({"ann": 3, "bob": 2}), seed=seed)
+    assert len(speakers_in(two.test)) == 1
+
+
+def test_of_one_speaker_none_is_held_out_and_an_unknown_one_is_refused():
+    assert splits.held_out_speakers(utterances({"ann": 3})) is None
+    with pytest.raises(SplitError, match="the speaker of 5 utterance"):
+        splits.held_out_speakers(utterances({"ann": 3, "bob": 2}, speaker=None))
+
+
 def test_one_speaker_makes_no_folds_whatever_their_number():
     with pytest.raises(SplitError, match=r"only one speaker \(ann\): nothing is left to train on"):
         splits.named("by-speaker", utterances({"ann": 4}), pd.DataFrame())

@@ -550,7 +550,7 @@ def test_more_processes_than_devices_are_refused_before_anything_starts(tmp_path
         epoch = __len__
 
     model, state = wobbly(), tmp_path / "state.safetensors"
-    with pytest.raises(TrainingError, match=r"9999 processes for \d+ .*--num_processes \d+\)"):
+    with pytest.raises(TrainingError, match=r"9999 processes for \d+ .*--nproc-per-node \d+ "):
         train(model, Untouched(), CONSTANT, SoftLabels(), state=state)
     assert_same_weights(model, wobbly())
     assert not state.exists()

@@ -81,6 +81,25 @@ class Corpus:
             raise CorpusError(f"corpus {self.name!r} has no utterance {utterance!r}")
         return self.root / str(self.utterances.at[utterance, "file"])
 
+    def refuse_missing(self) -> None:
+        """Look for the file of every utterance that has a label and no reason in `excluded`.
+
+        Raises:
+            CorpusError: one is not there; the message names it, its utterance and its row.
+        """
+        table = self.utterances
+        used = table.index.isin(self.labels.index) & (table["excluded"] == "").to_numpy()
+        there = {file: (self.root / file).is_file() for file in table["file"][used].unique()}
+        missing = [n for n in used.nonzero()[0].tolist() if not there[table["file"].iloc[n]]]
+        if missing:
+            row = missing[0]
+            more = f", and those of {len(missing) - 1} more" if missing[1:] else ""
+            raise CorpusError(
+                f"{name_of(self.root / table['file'].iloc[row])}: no such file, the recording of"
+                f" utterance {table.index[row]!r} (row {row + 1} of {self.name!r}){more}: put it"
+                " there, take the row out, or give a reason in its column `excluded`"
+            )
+
     def select(self, ids: Iterable[str]) -> "Corpus":
         """The corpus of these utterances alone, in the order given.
 

@@ -36,7 +36,8 @@ A_RATER = "a rater against the rest"
 class ErrorStructure:
     """All tables of one prediction; `people` is the raters' own confusion, where it was asked for.
 
-    `n` utterances have a label, `n_undecided` have none, `n_without_votes` of the n have no vote.
+    `n` utterances have a label, `n_undecided` have none, `n_without_votes` of the n have no vote;
+    `notes` name the labels that not all tables know.
     """
 
     n: int
@@ -47,6 +48,7 @@ class ErrorStructure:
     by_dissent: pd.DataFrame
     residual: pd.DataFrame
     people: pd.DataFrame | None = None
+    notes: tuple[str, ...] = ()
 
     def to_markdown(self) -> str:
         """The page: every table under its heading."""
@@ -57,6 +59,7 @@ class ErrorStructure:
             size += f"; {self.n_without_votes} of the {self.n} have no votes"
         parts = [
             f"# Errors\n\n{size}.",
+            *(f"Note: {note}." for note in self.notes),
             f"## Accuracy\n\n{to_markdown(self.accuracies)}",
             f"## Confusion\n\nRows truth, columns prediction.\n\n{to_markdown(self.confusion)}",
             "## Error rate by label and number of dissenting raters\n\nIn brackets the number of "
@@ -100,6 +103,7 @@ def structure(
         by_dissent=by_dissent(truth, prediction, votes),
         residual=residual(truth, prediction, votes),
         people=None if people is None else confusion(*people),
+        notes=_strange_labels(truth, prediction, votes),
     )
 
 
@@ -308,6 +312,26 @@ def _join(truth: pd.DataFrame, prediction: pd.DataFrame) -> _Joined:
     ids = true.index[decided]
     scores = predicted.loc[ids].reindex(columns=classes, fill_value=0.0).to_numpy()
     return _Joined(classes, ids, shares[decided].argmax(axis=1), scores.argmax(axis=1))
+
+
+def _strange_labels(
+    truth: pd.DataFrame, prediction: pd.DataFrame, votes: pd.DataFrame
+) -> tuple[str, ...]:
+    """Say which labels stand in one table and not in the others, and what that does."""
+    true, answers = list(truth.columns), list(prediction.columns)
+    said = sorted(votes.loc[votes["utterance"].isin(truth.index), "label"].dropna().unique())
+    found = {
+        "labels of the truth that the prediction does not know, and never answers": [
+            label for label in true if label not in answers
+        ],
+        "labels of the prediction that the truth does not know: such answers are errors": [
+            label for label in answers if label not in true
+        ],
+        "labels of votes that neither knows: they only count as dissent": [
+            label for label in said if label not in true and label not in answers
+        ],
+    }
+    return tuple(f"{what}: {', '.join(map(str, names))}" for what, names in found.items() if names)
 
 
 def _hear(joined: _Joined, votes: pd.DataFrame) -> _Heard:

@@ -12,12 +12,13 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.utils import broadcast
 from torch import Tensor, nn
 
@@ -28,6 +29,7 @@ from affekt.schedule import TrainOptions as TrainOptions
 from affekt.schedule import learning_rate as learning_rate
 from affekt.schedule import optimizer_of, settings_of, step_sizes
 
+LONGEST_WAIT = timedelta(days=7)  # of a process for another, which computes features or judges
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -97,7 +99,7 @@ def train(
         TrainingError: the loss of a batch or a weight is not finite, or processes outnumber
             devices.
     """
-    check_processes(int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    together()
     accelerator = Accelerator()
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = optimizer_of(model, options)
@@ -150,6 +152,20 @@ def train(
     return Trained(tuple(losses), done, now.scores, now.seconds)
 
 
+def together() -> PartialState:
+    """Join the processes that were started together: on GPUs, or on cores where there are none.
+
+    `with together().main_process_first():` lets the others wait for what the first one computes;
+    in a process alone it does nothing.
+
+    Raises:
+        TrainingError: as `check_processes`.
+    """
+    check_processes(int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    return PartialState(cpu=several and not torch.cuda.is_available(), timeout=LONGEST_WAIT)
+
+
 def check_processes(n_processes: int) -> None:
     """Refuse more processes on this machine than there are devices, or cores without any.
 
@@ -162,7 +178,7 @@ def check_processes(n_processes: int) -> None:
         what = "devices" if on_gpu else "cores"
         raise TrainingError(
             f"{n_processes} processes for {n_devices} {what}: start {n_devices} or fewer"
-            f" (accelerate launch --num_processes {n_devices})"
+            f" (torchrun --standalone --nproc-per-node {n_devices} -m affekt run ...)"
         )
 
 

@@ -44,7 +44,8 @@ def errors(
 ) -> None:
     """Show where a prediction errs: confusion, dissent, residual accuracy, people beside it.
 
-    Utterances that the table does not have are left out; the page says how many.
+    Utterances that the table does not have are left out, and a note says how many; the page names
+    labels that not all tables know.
     With --out come the figures: confusion and error rate by dissent (errors.png),
     the model beside a rater against the rest (people.png).
 

@@ -1,8 +1,12 @@
 """Recipes: RECIPES maps a name to its module's main(options). One result a file.
 
-`probe.py`, `cross_corpus.py`, `results.py` and `card.py` are what several of them share.
+A recipe's `READS` names the fields of `RunOptions` that it reads, beside those of `ALWAYS_READ`.
+
+Files that are no recipe are what several of them share: `probe.py` a frozen encoder and a head,
+`tuning.py` an encoder that learns, `spectrogram_folds.py` networks on spectrograms, and so on.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +17,9 @@ from affekt.recipes import (
     dusha_crowd,
     dusha_table_3,
     frame_lengths,
+    generalizable,
+    generalizable_ablation,
+    hume_prosody,
     iemocap_4,
     lssed_figure_2,
     lssed_table_4,
@@ -20,8 +27,11 @@ from affekt.recipes import (
     lssed_table_6,
     meant_and_heard,
     ravdess_speaker_folds,
+    same_answer,
     sequences,
     speaker_folds,
+    timelines,
+    tuned_folds,
 )
 from affekt.recipes.probe import RunOptions
 
@@ -54,6 +64,9 @@ RECIPES: dict[str, Callable[[RunOptions], Sequence[Written]]] = {
     "dusha_crowd": dusha_crowd.main,
     "dusha_table_3": dusha_table_3.main,
     "frame_lengths": frame_lengths.main,
+    "generalizable": generalizable.main,
+    "generalizable_ablation": generalizable_ablation.main,
+    "hume_prosody": hume_prosody.main,
     "iemocap_4": iemocap_4.main,
     "lssed_figure_2": lssed_figure_2.main,
     "lssed_table_4": lssed_table_4.main,
@@ -61,6 +74,17 @@ RECIPES: dict[str, Callable[[RunOptions], Sequence[Written]]] = {
     "lssed_table_6": lssed_table_6.main,
     "meant_and_heard": meant_and_heard.main,
     "ravdess_speaker_folds": ravdess_speaker_folds.main,
+    "same_answer": same_answer.main,
     "sequences": sequences.main,
     "speaker_folds": speaker_folds.main,
+    "timelines": timelines.main,
+    "tuned_folds": tuned_folds.main,
 }
+ALWAYS_READ = frozenset({"corpora", "out", "store", "command", "progress", "seed"})
+
+
+def read_by(recipe: str) -> frozenset[str] | None:
+    """Give the fields of `RunOptions` that a recipe reads; None where its module does not say."""
+    stated: frozenset[str] | None
+    stated = getattr(sys.modules[RECIPES[recipe].__module__], "READS", None)
+    return None if stated is None else stated | ALWAYS_READ

@@ -27,6 +27,7 @@ from affekt.recipes.spectrograms import (
     standard_of,
     teach,
 )
+from affekt.train import together
 
 Ask = Callable[[Sequence[str]], pd.DataFrame]  # utterances -> probabilities of each
 
@@ -44,7 +45,8 @@ def listen(name: str, corpus: Corpus, options: RunOptions) -> Heard | Clips:
         CheckpointError: no checkpoint is given for `ser`, or its network is of another kind.
     """
     if name.startswith("asr"):
-        return hear(corpus, frozen_encoder(options), options, in_context=False)
+        with together().main_process_first():
+            return hear(corpus, frozen_encoder(options), options, in_context=False)
     clips = clips_of(corpus, _tuning(name, options), options)
     return clips if name.startswith("ser-tuned") else embedded(clips, options)
 

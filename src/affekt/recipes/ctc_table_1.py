@@ -46,6 +46,7 @@ from affekt.splits import Split, guard
 from affekt.votes.read import occurring
 from affekt.votes.rest import rater_against_rest
 
+READS = frozenset({"epochs", "folds", "method", "split"})
 N_TREES = 1000
 FOUR = Categories("ctc_4", ("anger", "excitement", "neutral", "sadness"))  # spec 4.1
 NONE = "none"  # the answer of a decoder that finds no label

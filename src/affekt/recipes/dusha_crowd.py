@@ -21,16 +21,18 @@ from affekt.recipes.frames import folds_of
 from affekt.recipes.probe import RunOptions
 from affekt.recipes.released import release
 from affekt.recipes.results import Result, write
-from affekt.recipes.spectrogram_folds import cross_validate
+from affekt.recipes.spectrogram_folds import FOLDS_READ, chosen_methods, cross_validate
 from affekt.recipes.spectrograms import Taught, clips_of, teach
 from affekt.report import evaluate
-from affekt.splits import Split, by_speaker, guard
+from affekt.splits import by_speaker, guard
 from affekt.votes.majority import majority
 from affekt.votes.shares import shares
 
+READS = FOLDS_READ | {"split"}
 N_FOLDS = 5  # one fifth of the crowd's speakers is tested
 TARGETS = {"soft": shares, "hard": majority}
-CROWD = replace(METHODS["ours"], training=replace(METHODS["ours"].training, epochs=12))
+WAYS = ("soft", "soft-tuned", "hard", "hard-tuned", "from-nothing")  # rows, for `--method`
+CROWD = replace(METHODS["ours"], training=replace(METHODS["ours"].training, epochs=10))
 TUNED = replace(
     METHODS["ours"], training=replace(METHODS["ours"].training, epochs=20, learning_rate=1e-3)
 )
@@ -38,8 +40,29 @@ FROM_NOTHING = replace(METHODS["ours"], training=replace(METHODS["ours"].trainin
 
 
 def main(options: RunOptions) -> list[Result]:
-    """Teach the crowd's labels, test, tune on the other corpus, test."""
+    """Teach the crowd's labels, test, tune on the other corpus, test; `--method` names some."""
+    asked = chosen_methods(WAYS, options, WAYS)
     crowd, other = _pair(options)
+    tuning, (splits, split_name) = clips_of(other, TUNED, options), folds_of(other, options)
+    results = []
+    for name in WAYS:
+        taught_by, _, tuned = name.partition("-")
+        if name not in asked:
+            continue
+        if name in TARGETS:
+            results.append(_crowd(name, crowd, options))
+            continue
+        method, begun = FROM_NOTHING, replace(options, init=None)
+        if tuned == "tuned":
+            method, begun = TUNED, replace(options, init=options.out / taught_by / "network")
+            if not (options.out / taught_by / "network").is_dir():
+                _crowd(taught_by, crowd, options)
+        results.append(cross_validate(tuning, splits, split_name, name, method, begun))
+    return results
+
+
+def _crowd(name: str, crowd: Corpus, options: RunOptions) -> Result:
+    """Teach what the crowd said, one way or the other; test on a fifth of the speakers; release."""
     votes = crowd.votes
     assert votes is not None
     heard = crowd.utterances.index.isin(votes["utterance"])
@@ -48,23 +71,13 @@ def main(options: RunOptions) -> list[Result]:
     split = by_speaker(table, min(N_FOLDS, table["speaker"].nunique()), seed=options.seed)[0]
     guard(split, table, fingerprints=clips.fingerprints)
     votes = votes[votes["utterance"].isin(table.index)]
-    tuning, (splits, split_name) = clips_of(other, TUNED, options), folds_of(other, options)
-    results = []
-    for name, aggregate in TARGETS.items():
-        target = aggregate(votes, crowd.scheme).loc[table.index]
-        known = replace(clips, corpus=clips.corpus.relabel(target, crowd.scheme))
-        taught = teach(
-            CROWD, known.select(split.train), None, options, state=options.out / name, what=name
-        )
-        truth = shares(votes, crowd.scheme).loc[list(split.test)]
-        results.append(_report(taught, clips.select(split.test), truth, name, split, options))
-        folder = options.out / name / "network"
-        learnt = known.select(split.train).corpus
-        release(folder, taught, [learnt], CROWD, options, split=f"{name}, {split.name}")
-        begun = replace(options, init=folder)
-        results.append(cross_validate(tuning, splits, split_name, f"{name}-tuned", TUNED, begun))
-    nothing = cross_validate(tuning, splits, split_name, "from-nothing", FROM_NOTHING, options)
-    return [*results, nothing]
+    target = TARGETS[name](votes, crowd.scheme).loc[table.index]
+    known = replace(clips, corpus=clips.corpus.relabel(target, crowd.scheme)).select(split.train)
+    taught = teach(CROWD, known, None, options, state=options.out / name, what=name)
+    truth = shares(votes, crowd.scheme).loc[list(split.test)]
+    folder = options.out / name / "network"
+    release(folder, taught, [known.corpus], CROWD, options, split=f"{name}, {split.name}")
+    return _report(taught, clips.select(split.test), truth, name, options)
 
 
 def _pair(options: RunOptions) -> tuple[Corpus, Corpus]:
@@ -83,7 +96,7 @@ def _pair(options: RunOptions) -> tuple[Corpus, Corpus]:
 
 
 def _report(
-    taught: Taught, test: Clips, truth: pd.DataFrame, name: str, split: Split, options: RunOptions
+    taught: Taught, test: Clips, truth: pd.DataFrame, name: str, options: RunOptions
 ) -> Result:
     """Judge by what most of the crowd heard."""
     logits = torch.from_numpy(taught.ask(test.spectrograms))

@@ -27,10 +27,17 @@ from affekt.recipes.frames import folds_of
 from affekt.recipes.probe import RunOptions
 from affekt.recipes.results import Result
 from affekt.recipes.speaker_folds import only_corpus
-from affekt.recipes.spectrogram_folds import PLAIN, ask_folds, chosen_methods, report_folds
+from affekt.recipes.spectrogram_folds import (
+    FOLDS_READ,
+    PLAIN,
+    ask_folds,
+    chosen_methods,
+    report_folds,
+)
 from affekt.recipes.spectrograms import Method, clips_of
 from affekt.train import TrainOptions
 
+READS = FOLDS_READ | {"method", "split"}
 REFERENCE = {  # trained on both parts: accuracy, UAR, macro-F1; the paper calls the first UA
     "dusha, crowd": (0.83, 0.76, 0.77),
     "dusha, podcast": (0.89, 0.53, 0.54),

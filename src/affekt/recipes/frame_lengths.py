@@ -14,6 +14,7 @@ from affekt.recipes.probe import RunOptions
 from affekt.recipes.results import Result
 from affekt.recipes.speaker_folds import only_corpus
 
+READS = frozenset({"epochs", "folds", "split"})
 WINDOWS = (0.03, 0.05, 0.1, 0.2)  # s
 OVERLAP = 0.5  # of neighbouring frames
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -21,12 +22,11 @@ from affekt.objectives import LabelSequences, SoftLabels
 from affekt.recipes import speaker_folds
 from affekt.recipes.probe import RunOptions, class_weights
 from affekt.recipes.ravdess_speaker_folds import FOLDS
-from affekt.splits import Split, by_session, from_groups, official
+from affekt.splits import Split, by_session, from_groups, held_out_speakers, official
 from affekt.train import TrainOptions, train
 
 TRAINING = TrainOptions(epochs=100, learning_rate=1e-3, clip=1.0, patience=10)
 BATCH_SIZE = 64
-HELD_OUT = 0.2  # share of the training speakers, one at least, that says when to stop
 WINDOW, STEP = 0.2, 0.1  # s
 
 Clip = NDArray[np.float32]
@@ -84,8 +84,13 @@ def frames_of(
 
 
 def folds_of(corpus: Corpus, options: RunOptions) -> tuple[list[Split], str]:
-    """Sessions of IEMOCAP, EmoBox's folds of RAVDESS, Dusha's own split, speakers elsewhere."""
+    """Give the split asked for, else the corpus' own, and its name.
+
+    Sessions of IEMOCAP, EmoBox's folds of RAVDESS, Dusha's own split, speakers elsewhere.
+    """
     table = corpus.utterances
+    if options.split is not None:
+        return speaker_folds.folds_of(corpus, options)
     if corpus.name == "dusha":
         return official(table), "official"
     if corpus.name == "ravdess":
@@ -118,13 +123,12 @@ def taught(lesson: Lesson, options: RunOptions, *, per_frame: bool) -> Blstm:
 
 def held_out(lesson: Lesson, seed: int) -> tuple[Lesson, Lesson | None]:
     """Part the speakers: those to train on, and those that say when to stop."""
-    names = sorted(set(lesson.speakers))
-    if len(names) < 2:
+    rows = [str(row) for row in range(len(lesson))]
+    split = held_out_speakers(pd.DataFrame({"speaker": list(lesson.speakers)}, rows), seed=seed)
+    if split is None:
         return lesson, None
-    n_asked = max(1, round(HELD_OUT * len(names)))
-    asked = set(np.random.default_rng(seed).permutation(names)[:n_asked].tolist())
-    apart = np.array([speaker in asked for speaker in lesson.speakers])
-    return lesson.select(np.flatnonzero(~apart)), lesson.select(np.flatnonzero(apart))
+    known, asked = (np.array(part, dtype=np.intp) for part in (split.train, split.test))
+    return lesson.select(known), lesson.select(asked)
 
 
 def _uar(model: nn.Module, asked: Lesson) -> float:

@@ -19,12 +19,13 @@ from affekt.recipes.four_classes import four_classes
 from affekt.recipes.probe import RunOptions
 from affekt.recipes.results import Result
 from affekt.recipes.speaker_folds import only_corpus
-from affekt.recipes.spectrogram_folds import chosen_methods, cross_validate
+from affekt.recipes.spectrogram_folds import FOLDS_READ, chosen_methods, cross_validate
 from affekt.recipes.spectrograms import clips_of
 from affekt.report.page import MEASURES, TITLES
 from affekt.scheme import IEMOCAP_4
 from affekt.splits import by_session
 
+READS = FOLDS_READ | {"method", "seeds"}
 REFERENCE = DUSHA["iemocap, 4 classes"]  # accuracy, UAR, macro-F1
 N_TURNS = 5531  # of IEMOCAP
 

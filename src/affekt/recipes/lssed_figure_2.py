@@ -1,8 +1,9 @@
 """Which classes two networks take for which: their confusion matrices side by side.
 
 Figure 2 of Fan et al. 2021, arXiv:2102.01754 (spec 2.5): MTS-3 over ResNet152 and PyResNet152 on
-LSSED. Folds, features and training are those of `lssed_table_5`; `--method a,b` takes two others
-of its networks. On LSSED the matrices that the paper prints are drawn beside ours. What differs:
+LSSED. They are for `--training paper`; without it MTS-3 over ResNet18 and PyResNet50 are taken, and
+`--method a,b` takes two others. Networks, folds, features and training are those of
+`lssed_table_5`. On LSSED the matrices that the paper prints are drawn beside ours. What differs:
 test parts hold speakers apart unless the paper's split is asked for, and the shares are of all
 folds' answers together.
 """
@@ -24,6 +25,7 @@ from affekt.recipes.results import Result
 from affekt.recipes.speaker_folds import only_corpus
 from affekt.recipes.spectrogram_folds import chosen_methods
 
+READS = lssed_table_5.READS
 REFERENCE = {  # %, rows truth, in the order of LSSED_4: anger, neutral, happiness, sadness
     "mts-3-resnet152": (
         (5.48, 72.47, 20.12, 1.93),
@@ -40,13 +42,15 @@ REFERENCE = {  # %, rows truth, in the order of LSSED_4: anger, neutral, happine
 }
 N_TESTED = (1298, 12092, 5406, 2410)  # utterances of each class in the paper's test part
 PAIR = tuple(REFERENCE)
+SMALL_PAIR = ("mts-3-resnet18", "pyresnet50")
 
 Floats = NDArray[np.float64]
 
 
 def main(options: RunOptions) -> list[Result]:
     """Run both networks, write their reports, `confusions.png` and `lssed_figure_2.md`."""
-    names = chosen_methods(NETWORKS, options, PAIR)
+    default = PAIR if options.training == "paper" else SMALL_PAIR
+    names = chosen_methods(NETWORKS, options, default)
     if len(set(names)) != 2:
         raise CorpusError(f"--method {','.join(names)}: give two different networks, as a,b")
     corpus = lssed_table_5.four_if_known(only_corpus(options))

@@ -58,6 +58,9 @@ NETWORKS: dict[str, tuple[str, Mapping[str, Any]]] = {  # method -> name in MODE
     **{f"pyresnet{depth}": ("pyresnet", {"depth": depth}) for depth in (50, 101, 152)},
 }
 
+# what runs unasked with `--training ours`: one network of each kind, of a size for two cores
+SMALL = ("fcn-attention", "mts-3-resnet18", "adv-resnet18", "vgg11", "resnet18", "pyresnet50")
+
 PAPER = TrainOptions(
     epochs=60,
     learning_rate=0.01,

@@ -1,19 +1,19 @@
 """Every network of LSSED's comparison, trained and tested on one corpus.
 
 Table 5 of Fan et al. 2021, arXiv:2102.01754 (spec 2.3 to 2.8): accuracy ("WA") and UAR ("UA") of
-FCN-Attention, MTS, ADV, VGG, ResNet and PyResNet on four classes. `--method` takes one or more of
-the rows, and others of the same kinds for smaller machines, such as adv-resnet18 (all of them:
-lssed_networks.py). ADV is one network and two reports: asked plainly ("real"), and after an
-attacker who knows it has shifted every cell by .02 ("fake"). A row of accuracy .570 and UAR .250
-is a network that always says neutral: here a collapsed training is named, and done again at a
-tenth of the rate.
+FCN-Attention, MTS, ADV, VGG, ResNet and PyResNet on four classes. `--training paper` runs all its
+rows, `--training ours`, the default, one small network of each kind; `--method` takes any of the
+rows, and others of the same kinds, such as adv-resnet34 (all of them: lssed_networks.py). ADV is
+one network and two reports: asked plainly ("real"), and after an attacker who knows it has shifted
+every cell by .02 ("fake"). A row of accuracy .570 and UAR .250 is a network that always says
+neutral: here a collapsed training is named, and done again at a tenth of the rate.
 
-What differs from the paper: `--training ours`, by default, is for small corpora (lssed_networks.py
-has both). The folds hold speakers apart (EmoBox's on RAVDESS, sessions of IEMOCAP); the paper's
-split, a fifth of the utterances of each class, shares them: `--split stratified
---allow-shared-speakers` makes it, and the report says so. A mel band is standardised. LSSED's
-recordings are denoised and amplified as the paper says, others are not. LSSED and IEMOCAP are
-brought to the four classes, other corpora keep their own.
+What differs from the paper: `--training ours` is for small corpora (lssed_networks.py has both).
+The folds hold speakers apart (EmoBox's on RAVDESS, sessions of IEMOCAP); the paper's split, a fifth
+of the utterances of each class, shares them: `--split stratified --allow-shared-speakers` makes it,
+and the report says so. A mel band is standardised. LSSED's recordings are denoised and amplified as
+the paper says, others are not. LSSED and IEMOCAP are brought to the four classes, other corpora
+keep their own.
 """
 
 from collections.abc import Sequence
@@ -21,11 +21,12 @@ from collections.abc import Sequence
 from affekt.corpus import Corpus
 from affekt.recipes import frames, speaker_folds
 from affekt.recipes.four_classes import four_classes
-from affekt.recipes.lssed_networks import NETWORKS, method
+from affekt.recipes.lssed_networks import NETWORKS, SMALL, method
 from affekt.recipes.probe import RunOptions
 from affekt.recipes.results import Result
 from affekt.recipes.spectrogram_folds import (
     ATTACKED,
+    FOLDS_READ,
     PLAIN,
     ask_folds,
     chosen_methods,
@@ -34,6 +35,7 @@ from affekt.recipes.spectrogram_folds import (
 from affekt.recipes.spectrograms import clips_of
 from affekt.splits import Split, stratified
 
+READS = FOLDS_READ | {"method", "split", "training"}
 REFERENCE = {  # accuracy, UAR; of ADV also on attacked recordings
     "fcn-attention": (0.570, 0.250),
     "mts-3-alexnet": (0.570, 0.250),
@@ -63,8 +65,9 @@ FOUR = ("lssed", "iemocap")  # corpora that are brought to the four classes
 
 
 def main(options: RunOptions) -> list[Result]:
-    """Run the rows asked for, or all of the paper's, on every fold."""
-    names = chosen_methods(NETWORKS, options, ROWS)
+    """Run the rows asked for, or all of the paper's, or the small ones, on every fold."""
+    default = ROWS if options.training == "paper" else SMALL
+    names = chosen_methods(NETWORKS, options, default)
     corpus = speaker_folds.only_corpus(options)
     return [result for name in names for result in run(name, four_if_known(corpus), options)]
 
@@ -95,9 +98,7 @@ def splits_of(corpus: Corpus, options: RunOptions) -> tuple[Sequence[Split], str
         table, hard = corpus.utterances, corpus.labels.idxmax(axis=1)
         splits = stratified(table, hard, test_share=TEST_SHARE, seed=options.seed)
         return splits, f"stratified 80/20, seed {options.seed}"
-    if options.split is None:
-        return frames.folds_of(corpus, options)
-    return speaker_folds.folds_of(corpus, options)
+    return frames.folds_of(corpus, options)
 
 
 def for_scale(name: str) -> list[str]:

@@ -28,10 +28,12 @@ from affekt.recipes.speaker_folds import only_corpus
 from affekt.report import evaluate
 from affekt.splits import Split, by_speaker, guard
 from affekt.tables import one_hot
+from affekt.train import together
 from affekt.votes.majority import majority
 from affekt.votes.shares import shares
 from affekt.votes.threshold import threshold
 
+READS = frozenset({"epochs", "layers", "upstream"})
 N_FOLDS = 5
 THRESHOLD = 0.9
 L2_CHOICES = (0.01, 0.03, 0.1, 0.3)
@@ -48,7 +50,8 @@ def main(options: RunOptions) -> list[Result]:
     if corpus.votes is None:
         raise CorpusError(f"{corpus.name} has no votes: meant_and_heard needs crema-d=ROOT")
     encoder = frozen_encoder(options)
-    heard = hear(corpus, encoder, options, in_context=True)
+    with together().main_process_first():
+        heard = hear(corpus, encoder, options, in_context=True)
     table = heard.corpus.utterances
     votes = corpus.votes[corpus.votes["utterance"].isin(table.index)]
     splits = _folds(heard, options)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from affekt.atomic import replacing
 from affekt.report import Report, evaluate
 from affekt.report.page import Estimate
 from affekt.scheme import Categories
@@ -113,7 +114,8 @@ def write_comparison(table: pd.DataFrame, folder: Path) -> None:
     """Write the table for machines and for readers."""
     folder.mkdir(parents=True, exist_ok=True)
     write_table(table.reset_index(), folder / "people.csv")
-    (folder / "people.md").write_text(to_markdown(table), encoding="utf-8")
+    with replacing(folder / "people.md") as temporary:
+        temporary.write_text(to_markdown(table), encoding="utf-8")
 
 
 def to_markdown(table: pd.DataFrame) -> str:

@@ -56,6 +56,7 @@ class RunOptions:
     init: Path | None = None  # a checkpoint folder that training starts from
     seeds: int = 1  # trainings of recipes that take several: seed, seed + 1, ...
     training: str = "ours"  # "paper": as the authors trained, for the recipes lssed_*
+    model: str = "affekt-base"  # a recogniser to be tested: a bundled one's name, or a folder
 
     @property
     def upstream_name(self) -> str:

@@ -10,7 +10,9 @@ from affekt.recipes.probe import RunOptions, frozen_encoder, hear
 from affekt.recipes.results import Result
 from affekt.recipes.speaker_folds import cross_validate, only_corpus
 from affekt.splits import from_groups
+from affekt.train import together
 
+READS = frozenset({"allow_shared_speakers", "epochs", "layers", "upstream"})
 FOLDS = {  # fold -> the actors tested in it
     "1": ("01", "11", "20", "21"),
     "2": ("04", "10", "12", "14"),
@@ -26,6 +28,7 @@ def main(options: RunOptions) -> list[Result]:
     corpus = only_corpus(options)
     if corpus.name != "ravdess":
         raise CorpusError(f"ravdess_speaker_folds needs ravdess=ROOT, not {corpus.name}")
-    heard = hear(corpus, frozen_encoder(options), options, in_context=False)
+    with together().main_process_first():
+        heard = hear(corpus, frozen_encoder(options), options, in_context=False)
     splits = from_groups(heard.corpus.utterances, FOLDS)
     return [cross_validate(heard, splits, "EmoBox, 6 folds of 4 actors", options)]

@@ -44,14 +44,14 @@ from affekt.recipes.spectrogram_folds import chosen_folds, chosen_methods
 from affekt.segmenting import DECODERS, Found, frame_edges, segment
 from affekt.sequencer import HOP_SECONDS, Hearing, ShortTerm34, WhisperStates
 from affekt.sequences import emotion_error_rate
-from affekt.splits import Split, by_speaker, guard
+from affekt.splits import Split, guard, held_out_speakers
 from affekt.timeline import Segment
-from affekt.train import TrainOptions, train
+from affekt.train import TrainOptions, together, train
 
+READS = frozenset({"epochs", "folds", "layers", "method", "split", "upstream"})
 N_PER_SPEAKER = 80  # recordings of several emotions, half of them with neutral speech between
 BATCH_SIZE = 64
 TRAINING = TrainOptions(epochs=60, learning_rate=2e-3, clip=1.0, patience=10)
-N_INNER_FOLDS = 5  # a fifth of the training speakers says when to stop
 N_EXAMPLES = 4
 
 Floats = NDArray[np.float64]
@@ -83,7 +83,8 @@ def main(options: RunOptions) -> list[Result]:
     hearings = {method: HEARINGS[method](options) for method in methods}  # or say now what lacks
     for method, hearing in hearings.items():
         tell = options.progress(f"{method}, heard", len(recordings))
-        heard = hear(corpus, recordings, hearing, options.store, tell)
+        with together().main_process_first():
+            heard = hear(corpus, recordings, hearing, options.store, tell)
         check_lengths(heard)
         rows += [] if rows else _constant(heard, corpus, splits)
         new, answers[method] = _cross_validate(method, heard, corpus, splits, options)
@@ -123,10 +124,8 @@ def taught(heard: Heard, corpus: Corpus, options: RunOptions, state: Path | None
     labels = list(corpus.scheme)
     speakers = {one.speaker for one in heard.recordings}
     rows = corpus.utterances[corpus.utterances["speaker"].isin(speakers)]
-    asked: set[str] = set()
-    if len(speakers) > 1:
-        inner, *_ = by_speaker(rows, min(N_INNER_FOLDS, len(speakers)), seed=options.seed)
-        asked = set(rows.loc[list(inner.test), "speaker"])
+    inner = held_out_speakers(rows, seed=options.seed)
+    asked = set() if inner is None else set(rows.loc[list(inner.test), "speaker"])
     known, unknown = heard.sides(asked)
     torch.manual_seed(options.seed)
     n_features = known.frames[0].shape[1]

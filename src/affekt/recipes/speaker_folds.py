@@ -23,7 +23,9 @@ from affekt.recipes.probe import (
 from affekt.recipes.results import Result, write
 from affekt.report import evaluate
 from affekt.splits import Split, guard, named
+from affekt.train import together
 
+READS = frozenset({"allow_shared_speakers", "epochs", "layers", "split", "upstream"})
 REFERENCE = {"emovo": 0.5782, "ravdess": 0.7532}  # UAR, EmoBox's best frozen encoders, its folds
 MOST_LEFT_OUT = 10  # speakers up to which each is left out on its own
 N_FOLDS = 5
@@ -32,7 +34,8 @@ N_FOLDS = 5
 def main(options: RunOptions) -> list[Result]:
     """Run on the one corpus given and write report, predictions and picture."""
     corpus = only_corpus(options)
-    heard = hear(corpus, frozen_encoder(options), options, in_context=False)
+    with together().main_process_first():
+        heard = hear(corpus, frozen_encoder(options), options, in_context=False)
     splits, name = folds_of(heard.corpus, options)
     return [cross_validate(heard, splits, name, options)]
 

@@ -14,9 +14,10 @@ from affekt.recipes.released import release, started_from
 from affekt.recipes.results import Result, write
 from affekt.recipes.spectrograms import Method, Taught, teach
 from affekt.report import evaluate
-from affekt.splits import Split, by_speaker, guard, stratified
+from affekt.splits import Split, guard, held_out_speakers, stratified
 
-HELD_OUT_FOLDS = 5  # one of so many parts of the training speakers chooses the epoch
+# of RunOptions: what teaching, asking and reporting here reads beside the common ones
+FOLDS_READ = frozenset({"allow_shared_speakers", "epochs", "folds", "init", "protocol"})
 HELD_OUT_SHARE = 0.1  # of the training utterances, where speakers are shared anyway
 SELECTED = "SELECTED ON THE TEST PART"
 SELECTED_ON_TEST = f"{SELECTED}: the epoch was chosen by what is reported here"
@@ -196,7 +197,9 @@ def teach_fold(
     paper = options.protocol == "paper"
     known, judged = clips.select(split.train), clips.select(split.test) if paper else None
     if method.choose and not paper:
-        known, judged = held_out(known, options.seed, shared=options.split == "stratified")
+        speakers = clips.corpus.utterances["speaker"]
+        shared = bool(speakers[list(split.train)].isin(speakers[list(split.test)]).any())
+        known, judged = held_out(known, options.seed, shared=shared)
     # a state whose epoch the test part chose is never taken for a clean one
     began = started_from(options)
     state = options.out / f"{name}-{split.name}{'-paper' if paper else ''}{began}"
@@ -222,14 +225,13 @@ def _epochs(taught: Taught) -> str:
 def held_out(clips: Clips, seed: int, *, shared: bool = False) -> tuple[Clips, Clips]:
     """Part the speakers: those to learn from, and a fifth that chooses the epoch.
 
-    `shared`, or where not all speakers are known: a tenth of the utterances of each class instead,
-    whoever speaks.
+    `shared`, or where there is one speaker or not all are known: a tenth of the utterances of each
+    class instead, whoever speaks.
     """
-    table = clips.corpus.utterances
-    if shared or table["speaker"].isna().any():
+    table, split = clips.corpus.utterances, None
+    if not shared and table["speaker"].notna().all():
+        split = held_out_speakers(table, seed=seed)
+    if split is None:
         hard = clips.corpus.labels.idxmax(axis=1)
         split = stratified(table, hard, test_share=HELD_OUT_SHARE, seed=seed)[0]
-    else:
-        n_folds = min(HELD_OUT_FOLDS, table["speaker"].nunique())
-        split = by_speaker(table, n_folds, seed=seed)[0]
     return clips.select(split.train), clips.select(split.test)

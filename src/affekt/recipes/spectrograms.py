@@ -34,7 +34,7 @@ from affekt.objectives import SoftLabels
 from affekt.recipes.clips import Clips, Float32, View, audible_part, repeated, standardised
 from affekt.recipes.probe import RunOptions, class_weights
 from affekt.store import stored
-from affekt.train import Objective, Trained, TrainOptions, train
+from affekt.train import Objective, Trained, TrainOptions, together, train
 
 RELEASED = "log_mel_dusha"  # what features in the place of recordings are
 FRAMES_PER_BATCH = 16_000  # when asking: padding included
@@ -136,7 +136,8 @@ def clips_of(corpus: Corpus, method: Method, options: RunOptions) -> Clips:
     tell = options.progress(f"{corpus.name}, {method.feature}", len(usable))
     if usable.utterances["file"].str.endswith(".npy").all():
         return _released_features(usable, method, tell)
-    found = stored(usable, FEATURES[method.feature], store=options.store, on_utterances=tell)
+    with together().main_process_first():  # the others read what it computed
+        found = stored(usable, FEATURES[method.feature], store=options.store, on_utterances=tell)
     frame = 2 * method.hop  # s: in both papers a frame is two hops long
     short = usable.utterances.index[found.seconds < frame].tolist()
     if short:

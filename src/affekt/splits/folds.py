@@ -14,6 +14,8 @@ import pandas as pd
 
 from affekt.exceptions import SplitError
 
+HELD_OUT_FOLDS = 5  # one of so many parts of the training speakers is held out
+
 
 @dataclass(frozen=True)
 class Split:
@@ -95,6 +97,27 @@ def by_speaker(utterances: pd.DataFrame, n_folds: int, *, seed: int = 0) -> list
         members[fold].append(speaker)
     names = [f"by-speaker-seed-{seed}-fold-{k + 1}-of-{n_folds}" for k in range(n_folds)]
     return from_groups(utterances, dict(zip(names, members, strict=True)))
+
+
+def held_out_speakers(utterances: pd.DataFrame, *, seed: int = 0) -> Split | None:
+    """Part a training part: most speakers are learned from, a fifth says when that went best.
+
+    The first of `HELD_OUT_FOLDS` folds by speaker, or of as many as there are speakers.
+
+    Args:
+        utterances: of the training part, every `speaker` known.
+        seed: which of the equally good deals.
+
+    Returns:
+        None where one speaker is alone: nobody is left to be held out.
+
+    Raises:
+        SplitError: unknown speakers.
+    """
+    n_speakers = _known(speakers_of(utterances), "speaker").nunique()
+    if n_speakers < 2:
+        return None
+    return by_speaker(utterances, min(HELD_OUT_FOLDS, n_speakers), seed=seed)[0]
 
 
 def leave_one_speaker_out(utterances: pd.DataFrame) -> list[Split]:
