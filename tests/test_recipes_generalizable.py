@@ -19,6 +19,7 @@ from affekt.recipes import (
     eight_labels,
     generalizable,
     generalizable_ablation,
+    leaving_out,
     tuned_folds,
     tuning,
 )
@@ -80,6 +81,14 @@ def known(options, encoder):
 @pytest.fixture(scope="module")
 def tuned(known, encoder, options):
     return tune(known, SHORT, encoder, options)
+
+
+def whole(corpus_):
+    """A corpus of one, nothing heard of it."""
+    table = corpus_.utterances.assign(corpus=corpus_.name)
+    n = len(table)
+    none = np.zeros((n, 1, 1), np.float32)
+    return Heard(replace(corpus_, utterances=table), none, none[:0], np.ones(n), {})
 
 
 def piece(known, utterance, start=0.0, duration=None):
@@ -191,13 +200,13 @@ def run(folder, options):
     """One plan, chosen among two shares kept, and a corpus that is only tested on."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(generalizable, "PLANS", {"short": SHORT})
-        patch.setattr(generalizable, "KEPT", (0.0, 1.0))
+        patch.setattr(leaving_out, "KEPT", (0.0, 1.0))
         patch.setattr(eight_labels, "NEVER_TRAINED_ON", ("unseen",))
         every = options.corpora | {"unseen": corpus(folder, "unseen")}
         asked = replace(options, corpora=every, out=folder / "run")
         asked.out.mkdir()
         results = generalizable.main(asked)
-        yield asked, results
+    return asked, results
 
 
 def test_the_choice_is_made_by_corpora_left_out_and_written_down(run):
@@ -231,13 +240,17 @@ def test_the_recogniser_written_says_what_the_report_says(run, folder):
     )
     row = written.loc[utterance]
     np.testing.assert_allclose([said[n] for n in said], [row[n] for n in said], atol=0.02)
+    voice = model.baseline([unseen.path(id_) for id_ in unseen.utterances.index])
+    assert model.predict(unseen.path(utterance), baseline=voice) != model.predict(
+        unseen.path(utterance)
+    )
 
 
 def test_a_run_of_some_corpora_left_out_stops_there_and_the_next_one_takes_it(
     folder, options, monkeypatch
 ):
     monkeypatch.setattr(generalizable, "PLANS", {"short": SHORT})
-    monkeypatch.setattr(generalizable, "KEPT", (0.0,))
+    monkeypatch.setattr(leaving_out, "KEPT", (0.0,))
     part = replace(options, out=folder / "part", folds=("toy",), epochs=1)
     part.out.mkdir()
     assert generalizable.main(part) == []
@@ -248,14 +261,24 @@ def test_a_run_of_some_corpora_left_out_stops_there_and_the_next_one_takes_it(
 
 
 def test_a_corpus_left_out_that_is_not_there_is_refused(options):
-    with pytest.raises(CorpusError, match="--folds ravdess: trained on are toy, others"):
+    with pytest.raises(CorpusError, match="--folds ravdess: there are toy, others"):
         generalizable.main(replace(options, folds=("ravdess",)))
 
 
-def test_one_corpus_cannot_be_left_out(options):
-    alone = {"toy": options.corpora["toy"]}
-    with pytest.raises(CorpusError, match="two or more corpora"):
-        generalizable.main(replace(options, corpora=alone))
+def test_of_one_corpus_alone_parts_of_its_speakers_are_left_out(known):
+    toy_ = toy.load(known.heard.corpus.root / "toy")
+    parts = leaving_out.parts_of(replace(known, heard=whole(toy_)), seed=0)
+    speakers = toy_.utterances["speaker"]
+    assert len(parts) == 5
+    assert sorted(id_ for ids in parts.values() for id_ in ids) == sorted(toy_.utterances.index)
+    heard_in = [set(speakers.loc[list(ids)]) for ids in parts.values()]
+    assert sum(map(len, heard_in)) == len(set().union(*heard_in)) == 6
+
+
+def test_tests_alone_are_nothing_to_train_on(options):
+    tests = {"emodb": options.corpora["toy"]}
+    with pytest.raises(CorpusError, match="no corpus to train on"):
+        generalizable.main(replace(options, corpora=tests))
 
 
 def test_folds_that_were_done_apart_are_taken_together(folder, options, monkeypatch):
