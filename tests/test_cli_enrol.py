@@ -214,7 +214,7 @@ def test_a_recording_is_measured_from_its_own_windows_if_it_is_long_enough(
     assert [row["adapted"] for row in json.loads(out)] == ["recording", ""]
     assert all("segments" in row for row in json.loads(out))
     loaded = recognizer.load(model)
-    scan = loaded.scan(long, window=2.0)
+    scan = loaded.scan(long, window=recognizer.WINDOW_SECONDS)
     expected = loaded.timeline(scan, baseline=scan.voice())
     assert scores(out)[0] == pytest.approx(expected.overall, abs=1e-5)
     assert scores(out)[1] == pytest.approx(loaded.predict(short), abs=1e-5)

@@ -244,6 +244,9 @@ def test_an_unknown_label_is_named_beside_the_known_before_any_work(run: Run) ->
         (["--window", "0.2", "--hop", "0.5"], "hop <= window"),
         (["--hop", "0"], "hop <= window"),
         (["--window", "nan"], "hop <= window"),
+        (["--smoothing", "-1"], "smoothing -1: choose 0 or more"),
+        (["--switch-cost", "nan"], "switch cost nan: choose 0 or more"),
+        (["--min-length", "-0.5"], "min length -0.5: choose 0 or more"),
         (["--model", "affekt-huge"], "affekt-huge: no such model"),
         (["--plot", "x.jpeg2000"], "a picture ends in"),
         (["--out", "."], "is a folder"),
@@ -262,10 +265,25 @@ def test_an_impossible_option_is_one_line_and_nothing_is_written(
     assert reason in found.err
 
 
-def test_window_and_hop_are_those_of_the_library_unless_said() -> None:
-    settings = inspect.signature(predict).parameters
-    assert settings["window"].default == recognizer.WINDOW_SECONDS
-    assert settings["hop"].default == recognizer.HOP_SECONDS
+@pytest.mark.parametrize("name", ["window", "hop", "smoothing", "switch_cost", "min_length"])
+def test_the_numbers_of_a_timeline_are_those_of_the_library_unless_said(name: str) -> None:
+    library = inspect.signature(recognizer.Recognizer.timeline).parameters[name].default
+    assert inspect.signature(predict).parameters[name].default == library
+
+
+@pytest.mark.parametrize(
+    "options", [["--smoothing", "12"], ["--switch-cost", "30"], ["--min-length", "3"]]
+)
+def test_what_is_short_is_left_out_as_asked(run: Run, tmp_path: Path, options: list[str]) -> None:
+    parts = [tone(4.0, frequency=4_000.0), tone(1.5, frequency=300.0), tone(4.0, frequency=4_000.0)]
+    audio.write(tmp_path / "x.wav", np.concatenate(parts))
+
+    def labels(*options: str) -> list[str]:
+        (row,) = json.loads(run(tmp_path / "x.wav", "--timeline", "--format", "json", *options).out)
+        return [segment["label"] for segment in row["segments"]]
+
+    assert labels() == ["sadness", "anger", "sadness"]
+    assert labels(*options) == ["sadness"]
 
 
 def test_a_hop_makes_finer_segments(run: Run, talk: Path) -> None:

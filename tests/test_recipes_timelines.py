@@ -12,7 +12,7 @@ from affekt.corpora import CORPORA, toy
 from affekt.exceptions import CheckpointError, CorpusError
 from affekt.recipes import RECIPES, timelines
 from affekt.recipes.probe import RunOptions
-from affekt.recipes.timeline_data import PATTERNS, draw, references, spoken, unheard
+from affekt.recipes.timeline_data import PATTERNS, draw, levelled, references, spoken, unheard
 from affekt.recipes.timeline_report import compared, report
 from affekt.scheme import EKMAN_8
 from affekt.tables import read_table
@@ -94,6 +94,46 @@ def test_pauses_are_cut_at_the_ends_alone(tmp_path):
     audio.write(tmp_path / "anger/a.wav", np.concatenate(parts).astype(np.float32))
     one = CORPORA["folder"].load(tmp_path)
     assert spoken(one, str(one.utterances.index[0])).size == 16_000 + 12_800 + 8_000
+
+
+@pytest.mark.parametrize(("amplitudes", "expected"), [
+    ([0.1, 0.4, 0.025], [0.1, 0.1, 0.1]),
+    ([0.0, 0.4, 0.1], [0.0, 0.4, 0.1]),  # silence is no level to be brought to
+    ([0.2, 0.0, 0.4], [0.2, 0.0, 0.2]),  # nor can it be brought to one
+])  # fmt: skip
+def test_every_piece_gets_the_level_of_the_first(amplitudes, expected):
+    lengths = (1.0, 0.5, 2.0)
+    edges = np.cumsum([0.0, *lengths])
+    spans = [(float(edges[k]), float(edges[k + 1]), "ab"[k % 2]) for k in range(3)]
+
+    def waves(of):
+        parts = [tone(s, level=a) for a, s in zip(of, lengths, strict=True)]
+        return np.concatenate(parts).astype(np.float32)
+
+    found = levelled(Recording(waves(amplitudes), tuple(spans)))
+    np.testing.assert_allclose(found.waveform, waves(expected), atol=1e-4)
+    assert found.segments == tuple(spans)
+    assert found.waveform.dtype == np.float32
+
+
+def test_levels_that_exceed_full_scale_bring_all_of_it_down():
+    square = np.full(16_000, 0.9, np.float32)  # root mean square .9
+    click = np.zeros(16_000, np.float32)
+    click[::100] = 0.5  # root mean square .05: the gain is 18, and 9 would be its peak
+    found = levelled(Recording(np.concatenate([square, click]), ((0, 1, "a"), (1, 2, "b"))))
+    np.testing.assert_allclose(found.waveform[:16_000], 0.1, rtol=1e-5)
+    np.testing.assert_allclose(found.waveform[16_000:].max(), 1.0, rtol=1e-6)
+    assert found.waveform.max() <= 1.0
+    np.testing.assert_allclose(np.sqrt(np.square(found.waveform[16_000:]).mean()), 0.1, rtol=1e-5)
+
+
+def test_recordings_that_are_made_have_one_level_unless_told(corpus):
+    for settings, equal_level in (({}, True), ({"equal_level": False}, False)):
+        made = references(corpus, 3, seed=0, **settings)[2][2]()
+        edges = [round(start * 16_000) for start, _, _ in made.segments]
+        levels = [np.sqrt(np.square(x).mean()) for x in np.split(made.waveform, edges[1:])]
+        assert len(levels) == 3
+        assert (np.ptp(levels) < 1e-4 * max(levels)) == equal_level
 
 
 # --- how right --------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ def test_the_timeline_finds_what_was_planted(linear: Recognizer) -> None:
         ("sadness", 7.0, 12.0),
     ]
     assert found.duration == 12.0
-    assert found.scores.shape == (24, 8)
+    assert found.scores.shape == (48, 8)
     assert found.labels == LABELS
 
 
@@ -99,7 +99,7 @@ def test_a_long_timeline_does_not_show_where_chunks_meet(linear: Recognizer) -> 
     x = noise(75.0) + tone(75.0, frequency=LOW, level=0.02)
     whole = linear.timeline(x)
     late = linear.timeline(x[12 * RATE : 40 * RATE])  # other chunk borders, same sound
-    np.testing.assert_allclose(late.scores[4:-4], whole.scores[28:76], atol=0.01)
+    np.testing.assert_allclose(late.scores[8:-8], whole.scores[56:152], atol=0.01)
 
 
 def test_a_short_recording_is_one_step_with_the_overall_scores(linear: Recognizer) -> None:
@@ -150,9 +150,9 @@ def test_gain_moves_the_scores_of_the_linear_model_but_not_the_segments(
 ) -> None:
     x = np.concatenate([tone(4.0, frequency=LOW), tone(4.0, frequency=HIGH)])
     loud, quiet = linear.timeline(x), linear.timeline(x * np.float32(1e-3))
-    assert [(s.start, s.end, s.label) for s in loud.segments] == [
-        (s.start, s.end, s.label) for s in quiet.segments
-    ]
+    assert [s.label for s in loud.segments] == [s.label for s in quiet.segments]
+    borders = [[s.end for s in line.segments] for line in (loud, quiet)]
+    np.testing.assert_allclose(*borders, atol=recognizer.HOP_SECONDS)
 
 
 def test_progress_is_told_as_seconds_up_to_the_end(linear: Recognizer) -> None:
@@ -246,6 +246,26 @@ def test_a_window_that_cannot_slide_is_refused(
 ) -> None:
     with pytest.raises(AffektError, match="choose"):
         linear.timeline(noise(1.0), window=window, hop=hop)
+
+
+@pytest.mark.parametrize("name", ["smoothing", "switch_cost", "min_length"])
+def test_numbers_that_no_path_can_have_are_refused_before_anything_is_heard(
+    linear: Recognizer, name: str
+) -> None:
+    with pytest.raises(AffektError, match=f"{name.replace('_', ' ')} -1: choose 0 or more"):
+        linear.timeline("nowhere.wav", **{name: -1.0})
+
+
+def test_the_numbers_of_the_path_do_what_they_say(linear: Recognizer) -> None:
+    parts = [tone(4.0, frequency=HIGH), tone(1.0, frequency=LOW), tone(4.0, frequency=HIGH)]
+    scan = linear.scan(np.concatenate(parts), window=0.5)
+
+    def labels(**numbers: float) -> list[str]:
+        return [s.label for s in linear.timeline(scan, **numbers).segments]
+
+    assert labels() == ["sadness", "anger", "sadness"]
+    for numbers in ({"smoothing": 9.0}, {"switch_cost": 30.0}, {"min_length": 2.0}):
+        assert labels(**numbers) == ["sadness"], numbers
 
 
 def test_an_unknown_model_is_refused() -> None:

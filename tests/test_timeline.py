@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from affekt import timeline
+from affekt.exceptions import AffektError
 from affekt.timeline import Segment
 
 LABELS = ("anger", "neutral", "sadness")
@@ -226,8 +227,9 @@ def test_pauses_add_nothing_to_a_length() -> None:
     ]
 
 
-@pytest.mark.parametrize("seconds", [-0.1, float("nan"), float("inf")])
-@pytest.mark.parametrize("name", ["smoothing", "min_length"])
-def test_times_that_cannot_be_are_refused(name: str, seconds: float) -> None:
-    with pytest.raises(ValueError, match=rf"{name} is {seconds} s: give 0 or more"):
-        timeline.segments(clock(3), planted("ann"), LABELS, **{name: seconds})
+@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["smoothing", "switch_cost", "min_length"])
+def test_numbers_that_cannot_be_are_refused(name: str, value: float) -> None:
+    said = rf"{name.replace('_', ' ')} {value}: choose 0 or more"
+    with pytest.raises(AffektError, match=said):
+        timeline.segments(clock(3), planted("ann"), LABELS, **{name: value})

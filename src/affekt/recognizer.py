@@ -31,8 +31,8 @@ CHUNK = 15 * audio.SAMPLE_RATE  # 240_000 samples = 15 s; the encoder's limit is
 # attention costs by the square: 15 s at a time take a quarter less work, and half the memory
 MARGIN = 1 * audio.SAMPLE_RATE  # 16_000 samples = 1 s of the neighbours on each side of a chunk
 MIN_SAMPLES = 1_600  # 0.1 s: nothing shorter is scored
-WINDOW_SECONDS = 2.0
-HOP_SECONDS = 0.5
+WINDOW_SECONDS = 1.5  # longer ones blur borders, shorter ones win no more: docs/timeline.md
+HOP_SECONDS = 0.25  # a border may fall where a step ends
 MIN_HOP_SECONDS = 0.1  # the resolution of pauses
 MAX_WINDOW_SECONDS = 10.0  # leaves a chunk 15 - 10 = 5 s between margins of half a window
 
@@ -176,7 +176,9 @@ class Recognizer:
         hop: float = HOP_SECONDS,
         labels: Sequence[str] | None = None,
         baseline: Voice | None = None,
+        smoothing: float = timeline.SMOOTHING,
         switch_cost: float = timeline.SWITCH_COST,
+        min_length: float = timeline.MIN_LENGTH,
         progress: Callable[[float], None] | None = None,
     ) -> Timeline:
         """Say which emotions are in a recording, and when.
@@ -187,16 +189,19 @@ class Recognizer:
             hop: s from one score to the next, at least 0.1.
             labels: the only labels to choose among; the others get exactly 0. None = all.
             baseline: as in `predict`.
+            smoothing: s over which scores are averaged before a path is sought; 0 = not at all.
             switch_cost: nats of evidence that a change of label must bring; more = longer segments.
+            min_length: s of speech that a label lasts at least.
             progress: is told the seconds done.
 
         Raises:
             AudioError: as in `predict`.
             TableError: a label the model does not know.
-            AffektError: window or hop out of range, or a scan without windows.
+            AffektError: a number is out of range, or a scan without windows.
             CheckpointError: as in `predict`.
         """
         allowed = self.check_labels(labels)
+        timeline.check(smoothing=smoothing, switch_cost=switch_cost, min_length=min_length)
         if not isinstance(source, Scan):
             source = self.scan(source, window=window, hop=hop, progress=progress)
         scan, times = source, source.times
@@ -210,7 +215,9 @@ class Recognizer:
             self.labels,
             active=timeline.active_steps(times, scan.active, vad.LEVEL_SECONDS),
             overlap=scan.size[0] / scan.size[1],
+            smoothing=smoothing,
             switch_cost=switch_cost,
+            min_length=min_length,
         )
         overall = self._overall(scan, allowed, baseline)
         duration = scan.n_samples / audio.SAMPLE_RATE
@@ -261,7 +268,8 @@ class Recognizer:
             raise TableError("a baseline needs recordings: give one or more")
         piece = round(self.check_adaptable().alone_seconds * audio.SAMPLE_RATE) // LEVEL * LEVEL
         alone = [self._scan([one], None, chunk=piece, margin=0).voice() for one in recordings]
-        size = (round(WINDOW_SECONDS * audio.SAMPLE_RATE), round(HOP_SECONDS * audio.SAMPLE_RATE))
+        window = round(UTTERANCE_SECONDS * audio.SAMPLE_RATE)
+        size = (window, window // 4)  # as long as what the training mean is of, not as a timeline's
         return Voice(pool(alone).alone, self._scan(recordings, size).voice().in_context)
 
     def _scan(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from affekt.exceptions import AffektError
 from affekt.vad import runs
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
@@ -123,12 +124,12 @@ def smoothed(
         Shape (n_steps, n_labels); rows that sum to 1 still do.
 
     Raises:
-        ValueError: `seconds` is negative or not finite.
+        AffektError: `seconds` is negative or not finite.
 
     >>> smoothed(np.array([[0, 1], [1, 2], [2, 3]]), np.array([[1.0], [0.0], [0.0]]), 2).tolist()
     [[0.5], [0.3333333333333333], [0.0]]
     """
-    _check_seconds("smoothing", seconds)
+    check(smoothing=seconds)
     values = np.asarray(scores, dtype=np.float64)
     lengths = times[:, 1] - times[:, 0]
     weights = lengths if active is None else lengths * active
@@ -156,20 +157,23 @@ def without_short_runs(
         The new path, shape (n_steps,).
 
     Raises:
-        ValueError: `min_length` is negative or not finite.
+        AffektError: `min_length` is negative or not finite.
     """
-    _check_seconds("min_length", min_length)
+    check(min_length=min_length)
     evidence, lengths = _cumulated(gain), np.concatenate([[0.0], np.cumsum(seconds)])
-    path = path.copy()
-    while True:
-        stretches = np.array(runs(path))
-        spans = lengths[stretches[:, 1]] - lengths[stretches[:, 0]]
-        if len(stretches) == 1 or spans.min() >= min_length - SLACK:
-            return path
-        first, last = stretches[spans.argmin()]
-        around = [path[k] for k in (first - 1, last) if 0 <= k < len(path)]
-        heard = evidence[last] - evidence[first]
-        path[first:last] = max(around, key=heard.__getitem__)
+    edges = np.array([0, *(last for _, last in runs(path))])
+    labels = path[edges[:-1]]
+    while len(labels) > 1:
+        spans = np.diff(lengths[edges])
+        k = int(spans.argmin())
+        if spans[k] >= min_length - SLACK:
+            break
+        around = [labels[n] for n in (k - 1, k + 1) if 0 <= n < len(labels)]
+        heard = evidence[edges[k + 1]] - evidence[edges[k]]
+        labels[k] = max(around, key=heard.__getitem__)
+        begins = np.append(True, labels[1:] != labels[:-1])
+        edges, labels = edges[np.append(begins, True)], labels[begins]
+    return np.repeat(labels, np.diff(edges))
 
 
 def segments(
@@ -202,11 +206,12 @@ def segments(
         In order; `probability` is the mean of the scores as they were given.
 
     Raises:
-        ValueError: `smoothing` or `min_length` is negative or not finite.
+        AffektError: as `check`.
 
     >>> segments(np.array([[0.0, 0.5], [0.5, 1.0]]), np.array([[0.2, 0.8], [0.3, 0.7]]), "ab")
     (Segment(start=0.0, end=1.0, label='b', probability=0.75),)
     """
+    check(switch_cost=switch_cost)
     speech = np.ones(len(times), dtype=bool) if active is None else active
     shares = smoothed(times, scores, smoothing, active=speech)
     evidence = speech / overlap
@@ -242,6 +247,17 @@ def active_steps(
     return np.asarray(counts[np.maximum(last, first + 1)] > counts[first])
 
 
+def check(**settings: float) -> None:
+    """Refuse a smoothing, a switch cost or a minimum length that cannot be.
+
+    Raises:
+        AffektError: one is negative or not finite.
+    """
+    for name, value in settings.items():
+        if not 0 <= value < np.inf:
+            raise AffektError(f"{name.replace('_', ' ')} {value:g}: choose 0 or more")
+
+
 def _gain(scores: Floats, evidence: NDArray[np.float64] | None) -> NDArray[np.float64]:
     """Evidence of each label at each step, nats, shape (n_steps, n_labels)."""
     gain = np.log(np.maximum(np.asarray(scores, dtype=np.float64), LOWEST))
@@ -251,8 +267,3 @@ def _gain(scores: Floats, evidence: NDArray[np.float64] | None) -> NDArray[np.fl
 def _cumulated(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Sums of the rows before each, shape (n + 1, n_columns)."""
     return np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
-
-
-def _check_seconds(name: str, seconds: float) -> None:
-    if not 0 <= seconds < np.inf:
-        raise ValueError(f"{name} is {seconds} s: give 0 or more")

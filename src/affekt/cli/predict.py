@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
@@ -19,6 +20,7 @@ from affekt.exceptions import AffektError, AudioError
 
 if TYPE_CHECKING:
     from affekt.recognizer import Recognizer
+    from affekt.timeline import Timeline
     from affekt.writers import Prediction
 
 LONG_BYTES = 5_000_000  # a file this large gets a progress bar: minutes of sound
@@ -67,8 +69,18 @@ def predict(
     ] = "affekt-base",
     window: Annotated[
         float, typer.Option(help="Seconds of sound behind each score of the timeline.")
-    ] = 2.0,
-    hop: Annotated[float, typer.Option(help="Seconds from one score to the next.")] = 0.5,
+    ] = 1.5,
+    hop: Annotated[float, typer.Option(help="Seconds from one score to the next.")] = 0.25,
+    smoothing: Annotated[
+        float, typer.Option(help="Seconds over which the timeline's scores are averaged; 0 = none.")
+    ] = 0.5,
+    switch_cost: Annotated[
+        float,
+        typer.Option(help="Evidence, in nats, that a change must bring; more = longer segments."),
+    ] = 1.0,
+    min_length: Annotated[
+        float, typer.Option(help="Seconds of speech that an emotion lasts at least; 0 = any.")
+    ] = 0.75,
     adapt: Annotated[
         Adapt | None,
         typer.Option(
@@ -91,12 +103,14 @@ def predict(
     Examples:
       affekt predict clip.wav
       affekt predict interview.mp4 --timeline --plot interview.png
+      affekt predict talk.mp3 --timeline --window 3 --min-length 2
       affekt predict calls/ --labels anger,neutral --format csv --out calls.csv
       affekt predict talk.mp3 --format srt --out talk.srt
       affekt predict calls/ --adapt folder
       affekt predict clip.wav --speaker anna
     """
     from affekt import recognizer, writers
+    from affekt.timeline import check
 
     implied = plot is not None or format in writers.TIMELINE_FORMATS
     timeline = timeline or implied or adapt is Adapt.recording
@@ -106,6 +120,7 @@ def predict(
     check_groups(paths, adapt, speaker)
     _check_outputs(format, out, plot, len(paths))
     recognizer.check_window(window, hop)
+    check(smoothing=smoothing, switch_cost=switch_cost, min_length=min_length)
     loaded = recognizer.load(model)
     loaded.check_labels(chosen)
 
@@ -121,7 +136,10 @@ def predict(
             heard = (one._replace(voice=voice, adapted=f"enrolled {speaker}") for one in heard)
         elif adapt is not None:
             heard = measured(heard, adapt, lambda problem: _fail(problem, failures), _say)
-        predictions = _predictions(loaded, heard, chosen)
+        line = partial(
+            loaded.timeline, smoothing=smoothing, switch_cost=switch_cost, min_length=min_length
+        )
+        predictions = _predictions(loaded, heard, chosen, line)
         if plot is not None:
             predictions = _plotted(predictions, plot, len(paths) > 1)
         write = writers.FORMATS[format]
@@ -239,15 +257,19 @@ def _heard(
 
 
 def _predictions(
-    recognizer: "Recognizer", heard: Iterable[Heard], labels: Sequence[str] | None
+    recognizer: "Recognizer",
+    heard: Iterable[Heard],
+    labels: Sequence[str] | None,
+    timeline: Callable[..., "Timeline"],
 ) -> Iterator["Prediction"]:
+    """Answer what was heard; `timeline` is the recogniser's own, as asked for."""
     from affekt.writers import Prediction
 
     for path, name, scan, voice, adapted in heard:
         if scan.size is None:
             line, scores = None, recognizer.predict(scan, labels=labels, baseline=voice)
         else:
-            line = recognizer.timeline(scan, labels=labels, baseline=voice)
+            line = timeline(scan, labels=labels, baseline=voice)
             scores = line.overall
         yield Prediction(path, name, scores, line, adapted)
 

@@ -93,7 +93,7 @@ class LeavingOut:
 
 
 def parts_of(known: Voices, seed: int) -> Parts:
-    """Give what is left out in turn: each corpus, or of one alone parts of its speakers, five at most.
+    """Give what is left out in turn: each corpus, or of one alone five parts of its speakers.
 
     Raises:
         SplitError: there is one corpus, of one speaker, or speakers are not known.

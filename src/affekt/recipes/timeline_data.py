@@ -1,8 +1,10 @@
 """Recordings with known borders, of speakers that a recogniser was not trained on.
 
-Wang, Ravanelli, Yacoubi (2023, arXiv:2306.12991) glue one speaker's neutral utterances and
-utterances of one emotion, in the four patterns of `PATTERNS`. ZED, whose borders people marked,
-is taken as it is.
+Wang, Ravanelli, Yacoubi (2023, arXiv:2306.12991) and their recipe in SpeechBrain
+(recipes/ZaionEmotionDataset) glue one speaker's neutral utterances and utterances of one emotion,
+in four patterns, at equal level. So it is here, but that every emotion is taken that the
+recogniser knows, not anger, happiness and sadness alone, and that `ee` is always two utterances.
+ZED, whose borders people marked, is taken as it is.
 """
 
 from collections.abc import Callable, Mapping
@@ -49,16 +51,24 @@ def unheard(corpus: Corpus, card: Mapping[str, Any]) -> tuple[Corpus, str]:
     return corpus.relabel(labels[taught], scheme).select(labels.index[taught]), which
 
 
-def references(corpus: Corpus, n_per_speaker: int, *, seed: int) -> list[Reference]:
+def references(
+    corpus: Corpus, n_per_speaker: int, *, seed: int, equal_level: bool = True
+) -> list[Reference]:
     """List recordings with known borders; sound is made of one when it is asked for.
+
+    Args:
+        corpus: drawn from, or taken as it is where its borders were marked.
+        n_per_speaker: how many are drawn of each.
+        seed: 0 or more.
+        equal_level: whether those drawn are `levelled`.
 
     Raises:
         CorpusError: as `draw`.
     """
     if corpus.name not in WITH_BORDERS:
-        load = partial(spoken, corpus)
         drawn = draw(corpus, n_per_speaker, seed=seed)
-        return [(one.name, one.speaker, partial(sound, corpus, one, load=load)) for one in drawn]
+        make = partial(_glued, corpus, equal_level=equal_level)
+        return [(one.name, one.speaker, partial(make, one)) for one in drawn]
     table = corpus.utterances.join(corpus.labels.idxmax(axis=1).rename("label"))
     found: list[Reference] = []
     for session, rows in table[table["excluded"] == ""].groupby("session", sort=True):
@@ -109,6 +119,28 @@ def spoken(corpus: Corpus, id_: str) -> Float32:
     size = round(vad.LEVEL_SECONDS * audio.SAMPLE_RATE)
     heard = np.flatnonzero(levels >= threshold)
     return waveform[heard[0] * size : (heard[-1] + 1) * size]
+
+
+def levelled(recording: Recording) -> Recording:
+    """Bring each piece to the root mean square of the first; silent ones stay.
+
+    Where a sample would exceed full scale, all of them are scaled down alike.
+
+    Args:
+        recording: whose segments tile it.
+    """
+    edges = [round(start * audio.SAMPLE_RATE) for start, _, _ in recording.segments]
+    pieces = np.split(recording.waveform, edges[1:])
+    levels = [float(np.sqrt(np.mean(np.square(piece, dtype=np.float64)))) for piece in pieces]
+    gains = [levels[0] / level if level and levels[0] else 1.0 for level in levels]
+    heard = np.concatenate([np.float32(k) * x for k, x in zip(gains, pieces, strict=True)])
+    heard /= max(1.0, float(np.abs(heard).max()))
+    return Recording(heard, recording.segments)
+
+
+def _glued(corpus: Corpus, drawn: Concatenation, *, equal_level: bool) -> Recording:
+    made = sound(corpus, drawn, load=partial(spoken, corpus))
+    return levelled(made) if equal_level else made
 
 
 def _marked(corpus: Corpus, rows: pd.DataFrame) -> Recording:
