@@ -17,7 +17,8 @@ import pytest
 import soundfile
 
 from affekt import audio, cli, recognizer, writers
-from affekt.cli.predict import find_recordings, predict, short_names
+from affekt.cli.predict import predict
+from affekt.cli.recordings import find_recordings, short_names
 from affekt.exceptions import AudioError
 from linear_model import LABELS, write_linear_model
 from media import RATE, bad_files, encode, noise, tone

@@ -233,3 +233,12 @@ def test_numbers_that_cannot_be_are_refused(name: str, value: float) -> None:
     said = rf"{name.replace('_', ' ')} {value}: choose 0 or more"
     with pytest.raises(AffektError, match=said):
         timeline.segments(clock(3), planted("ann"), LABELS, **{name: value})
+
+
+def test_what_a_pause_cuts_off_joins_its_neighbour_behind_the_pause():
+    times = np.array([[k / 4, k / 4 + 0.25] for k in range(16)])
+    scores = np.repeat([[0.98, 0.02], [0.02, 0.98]], [9, 7], axis=0)
+    active = np.ones(16, dtype=bool)
+    active[4:8] = False  # a quarter of a second of the first label remains behind it
+    found = segments(times, scores, "ab", active=active, smoothing=0.0, min_length=0.75)
+    assert [(s.start, s.end, s.label) for s in found] == [(0.0, 1.0, "a"), (2.0, 4.0, "b")]

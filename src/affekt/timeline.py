@@ -189,8 +189,8 @@ def segments(
 ) -> tuple[Segment, ...]:
     """Find stretches of one label: smooth, find the best path, drop what is short, cut at pauses.
 
-    Pauses are no evidence for any label, add nothing to a length, and belong to no segment; a
-    segment between two of them can be shorter than `min_length` where its label goes on behind.
+    Pauses are no evidence for any label, add nothing to a length, and belong to no segment. What
+    is heard between two of them can be shorter than `min_length`, and is then of one label.
 
     Args:
         times: start and end of each step in s, shape (n_steps, 2).
@@ -217,7 +217,12 @@ def segments(
     evidence = speech / overlap
     path = best_path(shares, evidence=evidence, switch_cost=switch_cost)
     lengths = (times[:, 1] - times[:, 0]) * speech
-    path = without_short_runs(path, _gain(shares, evidence), lengths, min_length)
+    gain = _gain(shares, evidence)
+    path = without_short_runs(path, gain, lengths, min_length)
+    for first, last in runs(speech):  # what a pause cuts off stands alone, or joins its neighbour
+        if speech[first]:
+            own = slice(first, last)
+            path[own] = without_short_runs(path[own], gain[own], lengths[own], min_length)
     return tuple(
         Segment(
             start=round(float(times[first, 0]), 3),

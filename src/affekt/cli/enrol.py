@@ -95,7 +95,7 @@ def _remove(name: str) -> None:
 def _enrol(name: str, sources: list[str], force: bool, model: str) -> None:
     from affekt import recognizer
     from affekt.adapt import write_voice
-    from affekt.cli.predict import find_recordings, warnings_in_one_line
+    from affekt.cli.recordings import find_recordings, warnings_in_one_line
     from affekt.exceptions import AudioError
 
     path = voice_file(name)

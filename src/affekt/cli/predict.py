@@ -1,21 +1,19 @@
 """`affekt predict`: which emotions are in recordings, and when."""
 
 import io
-import os
 import sys
-import warnings
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from affekt.cli.baselines import Adapt, Heard, check_groups, enrolled, measured
+from affekt.cli.recordings import fail, find_recordings, say, short_names, warnings_in_one_line
 from affekt.exceptions import AffektError, AudioError
 
 if TYPE_CHECKING:
@@ -129,13 +127,13 @@ def predict(
         loaded.check_adaptable()
 
     if (adapt or voice) and format in writers.TIMELINE_FORMATS:  # which have no place for it
-        _say(f"measured from {adapt or speaker}: these are no strict zero-shot results")
+        say(f"measured from {adapt or speaker}: these are no strict zero-shot results")
     with warnings_in_one_line(), _progress(paths) as told:
         heard = _heard(loaded, paths, window if timeline else None, hop, failures, told)
         if voice is not None:
             heard = (one._replace(voice=voice, adapted=f"enrolled {speaker}") for one in heard)
         elif adapt is not None:
-            heard = measured(heard, adapt, lambda problem: _fail(problem, failures), _say)
+            heard = measured(heard, adapt, lambda problem: fail(problem, failures), say)
         line = partial(
             loaded.timeline, smoothing=smoothing, switch_cost=switch_cost, min_length=min_length
         )
@@ -153,64 +151,6 @@ def predict(
             _print(write(predictions, loaded.labels, timeline))
     if failures:
         raise typer.Exit(1)
-
-
-def find_recordings(sources: Iterable[str], failures: list[AudioError]) -> Iterator[str]:
-    """Yield each file once; folders give their recordings by ending, sorted, hidden ones left out.
-
-    A folder that cannot be read, one without any recording, and an empty name are said on stderr
-    and added to `failures`.
-    """
-    from affekt.audio import AUDIO_ENDINGS, VIDEO_ENDINGS, name_of
-
-    def unreadable(problem: OSError) -> None:
-        reason = f"{name_of(Path(problem.filename))}: cannot be read ({problem.strerror})"
-        _fail(AudioError(reason), failures)
-
-    endings = AUDIO_ENDINGS | VIDEO_ENDINGS
-    seen: set[str] = set()
-    for source in sources:
-        if not source:
-            _fail(AudioError("'': an empty name is no file or folder"), failures)
-            continue
-        inside = [source]
-        if _is_folder(source):
-            n_before = len(failures)
-            walk = os.walk(Path(source), onerror=unreadable)
-            files = sorted(Path(folder, name) for folder, _, names in walk for name in names)
-            inside = [
-                str(path)
-                for path in files
-                if path.suffix.lower() in endings and not path.name.startswith(".")
-            ]
-            if not inside and len(failures) == n_before:
-                reason = "folder without recordings (no file ends in .wav, .mp3, .mp4, …)"
-                _fail(AudioError(f"{name_of(source)}: {reason}"), failures)
-        yield from (path for path in inside if path not in seen)
-        seen.update(inside)
-
-
-def short_names(paths: Sequence[str]) -> list[str]:
-    """Give each path a name of its own: its stem, or, where stems repeat, the whole path.
-
-    >>> short_names(["a/x.wav", "b/y.wav"])
-    ['x', 'y']
-    >>> short_names(["a/x.wav", "b/x.wav", "b/y.wav"])
-    ['a__x.wav', 'b__x.wav', 'y']
-    """
-    stems = [Path(path).stem for path in paths]
-    count = Counter(stems)
-    return [
-        stem if count[stem] == 1 else "__".join(Path(path).parts).strip(os.sep + "_")
-        for path, stem in zip(paths, stems, strict=True)
-    ]
-
-
-def _is_folder(path: str) -> bool:
-    try:
-        return Path(path).is_dir()
-    except OSError:  # who opens it later says what is wrong
-        return False
 
 
 def _check_outputs(format: Format, out: Path | None, plot: Path | None, n_paths: int) -> None:
@@ -250,7 +190,7 @@ def _heard(
         try:
             scan = recognizer.scan(path, window=window, hop=hop, progress=progress)
         except AudioError as problem:
-            _fail(problem, failures)
+            fail(problem, failures)
         else:
             yield Heard(path, name, scan)
         told(path, None)
@@ -290,18 +230,8 @@ def _plotted(
                 line.times, line.scores, line.labels, line.segments, title=title
             )
             plots.save(figure, target)
-            _say(f"{name_of(one.file)}: drawn in {name_of(target)}")
+            say(f"{name_of(one.file)}: drawn in {name_of(target)}")
         yield one
-
-
-def _say(message: str) -> None:
-    # the progress bar steps aside for sys.stderr alone
-    print(f"affekt: {message}", file=sys.stderr)
-
-
-def _fail(problem: AudioError, failures: list[AudioError]) -> None:
-    failures.append(problem)
-    _say(str(problem))
 
 
 def _write(target: Path, pieces: Iterable[str]) -> None:
@@ -323,32 +253,6 @@ def _print(pieces: Iterable[str]) -> None:
     for piece in pieces:
         sys.stdout.write(piece if unicode else piece.replace("█", "#"))
         sys.stdout.flush()
-
-
-@contextmanager
-def warnings_in_one_line() -> Iterator[None]:
-    """Say what is odd about a recording as errors are said."""
-    from affekt.audio import AudioWarning
-
-    usual = warnings.showwarning
-
-    def show(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
-        if issubclass(category, AudioWarning):
-            _say(f"warning: {message}")
-        else:
-            usual(message, category, filename, lineno, file, line)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", AudioWarning)
-        warnings.showwarning = show
-        yield
 
 
 @contextmanager

@@ -47,7 +47,7 @@ def sequence(
     """Say which emotions follow each other in a recording, and when.
 
     A probability is the emotion's share of all emotions within its stretch. The
-    bundled recogniser answers in windows of 2 s; a network trained with CTC
+    bundled recogniser answers in windows of 1.5 s; a network trained with CTC
     (`affekt run sequences`) in frames of 0.1 s.
 
     \b
