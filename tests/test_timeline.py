@@ -240,5 +240,5 @@ def test_what_a_pause_cuts_off_joins_its_neighbour_behind_the_pause():
     scores = np.repeat([[0.98, 0.02], [0.02, 0.98]], [9, 7], axis=0)
     active = np.ones(16, dtype=bool)
     active[4:8] = False  # a quarter of a second of the first label remains behind it
-    found = segments(times, scores, "ab", active=active, smoothing=0.0, min_length=0.75)
+    found = timeline.segments(times, scores, "ab", active=active, smoothing=0.0, min_length=0.75)
     assert [(s.start, s.end, s.label) for s in found] == [(0.0, 1.0, "a"), (2.0, 4.0, "b")]
