@@ -19,7 +19,7 @@ from affekt import audio
 from affekt.atomic import replacing
 from affekt.corpora import crema_d
 from affekt.corpus import Corpus
-from affekt.recipes.eight_labels import HELD_OUT
+from affekt.protocols.eight_labels import HELD_OUT
 
 CLIPS_PER_ACTOR = 2
 PAUSE = 1 * audio.SAMPLE_RATE  # 16_000 samples: 1 s of silence between clips

@@ -42,8 +42,9 @@ FLOORS = {
         *("frozen", "objectives", "train", "recognizer", "sequencer", "annotate", "plots"),
         "sequence_batches",
     },
-    6: {"service", "recipes"},
-    7: {"cli"},
+    6: {"service", "protocols"},
+    7: {"recipes"},
+    8: {"cli"},
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 FLOOR_OF |= dict.fromkeys(FREE, 0)

@@ -17,8 +17,7 @@ import tiny_whisper
 from affekt import audio, checkpoint, cli
 from affekt.corpora import CORPORA, toy
 from affekt.exceptions import CheckpointError, CorpusError, SplitError
-from affekt.recipes import RECIPES, affekt_base
-from affekt.recipes.probe import (
+from affekt.protocols.probe import (
     Heard,
     RunOptions,
     class_weights,
@@ -27,6 +26,7 @@ from affekt.recipes.probe import (
     hear,
     probabilities,
 )
+from affekt.recipes import RECIPES, affekt_base
 from affekt.scheme import EKMAN_8
 from affekt.tables import check_labels, read_table
 

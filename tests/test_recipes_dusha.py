@@ -12,10 +12,10 @@ from affekt import checkpoint
 from affekt.corpora import toy
 from affekt.corpora.dusha import experiments
 from affekt.exceptions import CorpusError
+from affekt.protocols.folds import folds_of
+from affekt.protocols.probe import RunOptions
+from affekt.protocols.spectrograms import _draw, clips_of
 from affekt.recipes import dusha_crowd, dusha_table_3
-from affekt.recipes.frames import folds_of
-from affekt.recipes.probe import RunOptions
-from affekt.recipes.spectrograms import _draw, clips_of
 from affekt.tables import read_table
 
 one_thread = pytest.fixture(scope="module", autouse=True)(tiny_whisper.one_thread)

@@ -12,10 +12,10 @@ import tiny_whisper
 from affekt import audio, cli
 from affekt.corpora import toy
 from affekt.exceptions import AudioError
+from affekt.protocols.frames import Lesson, frames_of, held_out, probabilities, taught
+from affekt.protocols.probe import RunOptions
 from affekt.recipes import ctc_table_1, frame_lengths
 from affekt.recipes.ctc_table_1 import FOUR, METHODS, usable
-from affekt.recipes.frames import Lesson, frames_of, held_out, probabilities, taught
-from affekt.recipes.probe import RunOptions
 from affekt.scheme import Categories
 from affekt.tables import read_table
 from media import tone

@@ -15,16 +15,10 @@ from affekt.calibration import softmax
 from affekt.corpora import toy
 from affekt.exceptions import CorpusError
 from affekt.features.logmel import log_mel
-from affekt.recipes import (
-    eight_labels,
-    generalizable,
-    generalizable_ablation,
-    leaving_out,
-    tuned_folds,
-    tuning,
-)
-from affekt.recipes.probe import Heard, RunOptions, frozen_encoder, hear
-from affekt.recipes.tuning import Plan, ask, drawn, tune, voices
+from affekt.protocols import eight_labels, leaving_out, tuning
+from affekt.protocols.probe import Heard, RunOptions, frozen_encoder, hear
+from affekt.protocols.tuning import Plan, ask, drawn, tune, voices
+from affekt.recipes import generalizable, generalizable_ablation, tuned_folds
 from affekt.sampler import Piece
 from affekt.scheme import EKMAN_8
 from affekt.tables import read_table

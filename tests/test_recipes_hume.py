@@ -17,8 +17,8 @@ from affekt.corpora.hume_prosody import COLUMNS
 from affekt.exceptions import CorpusError
 from affekt.metrics import pearson, spearman
 from affekt.objectives import Ratings
+from affekt.protocols.probe import RunOptions
 from affekt.recipes import hume_prosody
-from affekt.recipes.probe import RunOptions
 from affekt.scheme import HUME_9
 
 one_thread = pytest.fixture(scope="module", autouse=True)(tiny_whisper.one_thread)

@@ -20,21 +20,21 @@ from affekt.corpora.lssed import LSSED_4, LSSED_11
 from affekt.exceptions import AffektError, CheckpointError, CorpusError, SplitError
 from affekt.models import MODELS, PyResNet, ResNet, ResNetConfig
 from affekt.plots import confusions
+from affekt.protocols import lssed_networks
+from affekt.protocols.clips import repeated
+from affekt.protocols.four_classes import four_classes
+from affekt.protocols.lssed_networks import DENOISED, NETWORKS, PLAIN, method
+from affekt.protocols.probe import RunOptions
+from affekt.protocols.spectrogram_folds import chosen_folds, held_out, teach_fold
+from affekt.protocols.spectrograms import clips_of, start_from, teach
 from affekt.recipes import (
     RECIPES,
     iemocap_4,
     lssed_figure_2,
-    lssed_networks,
     lssed_table_4,
     lssed_table_5,
     lssed_table_6,
 )
-from affekt.recipes.clips import repeated
-from affekt.recipes.four_classes import four_classes
-from affekt.recipes.lssed_networks import DENOISED, NETWORKS, PLAIN, method
-from affekt.recipes.probe import RunOptions
-from affekt.recipes.spectrogram_folds import chosen_folds, held_out, teach_fold
-from affekt.recipes.spectrograms import clips_of, start_from, teach
 from affekt.scheme import IEMOCAP_4, IEMOCAP_10
 from affekt.splits import by_speaker
 from affekt.tables import read_table

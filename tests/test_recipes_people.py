@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 import tiny_whisper
 from affekt import cli
 from affekt.corpora import toy
-from affekt.recipes.people import beside_people, to_markdown
+from affekt.protocols.people import beside_people, to_markdown
 from affekt.tables import read_table
 
 one_thread = pytest.fixture(scope="module", autouse=True)(tiny_whisper.one_thread)

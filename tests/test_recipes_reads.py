@@ -13,6 +13,8 @@ import tiny_whisper
 from affekt import checkpoint
 from affekt.corpora import toy
 from affekt.models import ResNet, ResNetConfig
+from affekt.protocols.lssed_networks import PLAIN
+from affekt.protocols.probe import RunOptions
 from affekt.recipes import (
     ALWAYS_READ,
     RECIPES,
@@ -21,8 +23,6 @@ from affekt.recipes import (
     read_by,
     sequences,
 )
-from affekt.recipes.lssed_networks import PLAIN
-from affekt.recipes.probe import RunOptions
 
 one_thread = pytest.fixture(scope="module", autouse=True)(tiny_whisper.one_thread)
 

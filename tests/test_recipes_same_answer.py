@@ -11,8 +11,8 @@ from affekt import audio, recognizer
 from affekt.augment.channels import transcoded
 from affekt.corpora import CORPORA, toy
 from affekt.exceptions import AudioError, CheckpointError, CorpusError
+from affekt.protocols.probe import RunOptions
 from affekt.recipes import same_answer
-from affekt.recipes.probe import RunOptions
 from affekt.tables import read_table
 from linear_model import write_linear_model
 

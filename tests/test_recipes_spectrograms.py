@@ -24,11 +24,11 @@ from affekt.models import (
     MobileNetAttention,
     MobileNetAttentionConfig,
 )
+from affekt.protocols.clips import audible_part, repeated
+from affekt.protocols.probe import RunOptions
+from affekt.protocols.spectrogram_folds import SELECTED_ON_TEST, cross_validate, held_out
+from affekt.protocols.spectrograms import Method, clips_of, start_from, teach
 from affekt.recipes import dusha_table_3
-from affekt.recipes.clips import audible_part, repeated
-from affekt.recipes.probe import RunOptions
-from affekt.recipes.spectrogram_folds import SELECTED_ON_TEST, cross_validate, held_out
-from affekt.recipes.spectrograms import Method, clips_of, start_from, teach
 from affekt.splits import by_session, by_speaker, stratified
 from affekt.tables import read_table
 from affekt.train import TrainOptions
@@ -97,7 +97,7 @@ def clips(corpus, place):
 @pytest.fixture(autouse=True)
 def light(monkeypatch):
     """No pictures; and the small network can be saved by name."""
-    monkeypatch.setattr("affekt.recipes.results.find_spec", lambda name: None)
+    monkeypatch.setattr("affekt.protocols.results.find_spec", lambda name: None)
     monkeypatch.setitem(MODELS, "tiny", (TinyConfig, Tiny))
 
 

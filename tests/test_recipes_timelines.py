@@ -10,10 +10,10 @@ from affekt import audio
 from affekt.concatenate import Recording, sound
 from affekt.corpora import CORPORA, toy
 from affekt.exceptions import CheckpointError, CorpusError
+from affekt.protocols.probe import RunOptions
+from affekt.protocols.timeline_data import PATTERNS, draw, levelled, references, spoken, unheard
+from affekt.protocols.timeline_report import compared, report
 from affekt.recipes import RECIPES, timelines
-from affekt.recipes.probe import RunOptions
-from affekt.recipes.timeline_data import PATTERNS, draw, levelled, references, spoken, unheard
-from affekt.recipes.timeline_report import compared, report
 from affekt.scheme import EKMAN_8
 from affekt.tables import read_table
 from affekt.timeline import Segment

@@ -13,10 +13,11 @@ from affekt import audio, cli, plots, sequencer
 from affekt.concatenate import Concatenation, draw
 from affekt.corpora import toy
 from affekt.exceptions import AffektError, AudioError
-from affekt.recipes import sequence_data, sequences
-from affekt.recipes.probe import RunOptions
-from affekt.recipes.sequence_data import Heard, LengthBatches, check_lengths, hear, targets
-from affekt.recipes.sequence_report import compared, constant, report
+from affekt.protocols import sequence_data
+from affekt.protocols.probe import RunOptions
+from affekt.protocols.sequence_data import Heard, LengthBatches, check_lengths, hear, targets
+from affekt.protocols.sequence_report import compared, constant, report
+from affekt.recipes import sequences
 from affekt.segmenting import Found
 from affekt.sequencer import ShortTerm34, WhisperStates
 from affekt.tables import read_table

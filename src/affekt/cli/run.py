@@ -111,8 +111,8 @@ def run(
     if not corpus or out is None:
         raise typer.BadParameter(f"give --corpus NAME=ROOT and --out FOLDER to run {recipe}")
     try:
+        from affekt.protocols.probe import RunOptions
         from affekt.recipes import RECIPES
-        from affekt.recipes.probe import RunOptions
         from affekt.train import together
     except ModuleNotFoundError as problem:
         raise AffektError(

@@ -2,8 +2,7 @@
 
 A recipe's `READS` names the fields of `RunOptions` that it reads, beside those of `ALWAYS_READ`.
 
-Files that are no recipe are what several of them share: `probe.py` a frozen encoder and a head,
-`tuning.py` an encoder that learns, `spectrogram_folds.py` networks on spectrograms, and so on.
+What several of them share is in `affekt.protocols`.
 """
 
 import sys
@@ -11,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from affekt.protocols.probe import RunOptions
 from affekt.recipes import (
     affekt_base,
     ctc_table_1,
@@ -33,7 +33,6 @@ from affekt.recipes import (
     timelines,
     tuned_folds,
 )
-from affekt.recipes.probe import RunOptions
 
 
 class Page(Protocol):

@@ -15,8 +15,8 @@ from affekt import checkpoint
 from affekt.adapt import refuse_one_label
 from affekt.exceptions import CorpusError, TableError
 from affekt.export import write_onnx
-from affekt.recipes.card import card_of
-from affekt.recipes.cross_corpus import (
+from affekt.protocols.card import card_of
+from affekt.protocols.cross_corpus import (
     Corpora,
     Heads,
     adapted,
@@ -28,7 +28,7 @@ from affekt.recipes.cross_corpus import (
     refuse_leaks,
     run_key,
 )
-from affekt.recipes.eight_labels import (
+from affekt.protocols.eight_labels import (
     HELD_OUT,
     NEVER_TRAINED_ON,
     TARGETS,
@@ -36,8 +36,8 @@ from affekt.recipes.eight_labels import (
     actors,
     teach,
 )
-from affekt.recipes.probe import Heard, RunOptions, frozen_encoder, hear
-from affekt.recipes.results import Result, write_zero_shot
+from affekt.protocols.probe import Heard, RunOptions, frozen_encoder, hear
+from affekt.protocols.results import Result, write_zero_shot
 from affekt.scheme import EKMAN_8
 
 REFERENCE = {"emodb": 0.7009, "urdu": 0.5249}  # accuracy, zero-shot

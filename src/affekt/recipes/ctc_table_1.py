@@ -24,22 +24,21 @@ from affekt import ctc, errors, plots
 from affekt.corpus import Corpus
 from affekt.models import Dummy, DummyConfig, Forest, ForestConfig
 from affekt.models.forest import vote
-from affekt.recipes.frames import (
+from affekt.protocols.folds import folds_of, only_corpus
+from affekt.protocols.frames import (
     STEP,
     Clip,
     Floats,
     Frames,
     Lesson,
-    folds_of,
     frames_of,
     log_probs,
     probabilities,
     taught,
 )
-from affekt.recipes.probe import RunOptions
-from affekt.recipes.results import Result, write
-from affekt.recipes.speaker_folds import only_corpus
-from affekt.recipes.spectrogram_folds import chosen_folds, chosen_methods
+from affekt.protocols.probe import RunOptions
+from affekt.protocols.results import Result, write
+from affekt.protocols.spectrogram_folds import chosen_folds, chosen_methods
 from affekt.report import evaluate
 from affekt.scheme import Categories
 from affekt.splits import Split, guard

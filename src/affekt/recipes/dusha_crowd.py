@@ -15,14 +15,14 @@ import torch
 
 from affekt.corpus import Corpus
 from affekt.exceptions import CorpusError
-from affekt.recipes.clips import Clips
+from affekt.protocols.clips import Clips
+from affekt.protocols.folds import folds_of
+from affekt.protocols.probe import RunOptions
+from affekt.protocols.released import release
+from affekt.protocols.results import Result, write
+from affekt.protocols.spectrogram_folds import FOLDS_READ, chosen_methods, cross_validate
+from affekt.protocols.spectrograms import Taught, clips_of, teach
 from affekt.recipes.dusha_table_3 import METHODS
-from affekt.recipes.frames import folds_of
-from affekt.recipes.probe import RunOptions
-from affekt.recipes.released import release
-from affekt.recipes.results import Result, write
-from affekt.recipes.spectrogram_folds import FOLDS_READ, chosen_methods, cross_validate
-from affekt.recipes.spectrograms import Taught, clips_of, teach
 from affekt.report import evaluate
 from affekt.splits import by_speaker, guard
 from affekt.votes.majority import majority

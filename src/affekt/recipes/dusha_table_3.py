@@ -22,19 +22,18 @@ from affekt import augment
 from affekt.corpus import Corpus
 from affekt.models import MobileNetAttention, MobileNetAttentionConfig
 from affekt.objectives import SoftLabels
-from affekt.recipes.clips import Float32
-from affekt.recipes.frames import folds_of
-from affekt.recipes.probe import RunOptions
-from affekt.recipes.results import Result
-from affekt.recipes.speaker_folds import only_corpus
-from affekt.recipes.spectrogram_folds import (
+from affekt.protocols.clips import Float32
+from affekt.protocols.folds import folds_of, only_corpus
+from affekt.protocols.probe import RunOptions
+from affekt.protocols.results import Result
+from affekt.protocols.spectrogram_folds import (
     FOLDS_READ,
     PLAIN,
     ask_folds,
     chosen_methods,
     report_folds,
 )
-from affekt.recipes.spectrograms import Method, clips_of
+from affekt.protocols.spectrograms import Method, clips_of
 from affekt.train import TrainOptions
 
 READS = FOLDS_READ | {"method", "split"}

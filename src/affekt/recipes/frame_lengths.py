@@ -8,11 +8,11 @@ significant difference. Here each length has the network, the folds and the trai
 from dataclasses import replace
 
 from affekt.atomic import replacing
+from affekt.protocols.folds import only_corpus
+from affekt.protocols.frames import Frames, Lesson, frames_of, probabilities, taught
+from affekt.protocols.probe import RunOptions
+from affekt.protocols.results import Result
 from affekt.recipes.ctc_table_1 import Answers, compare, usable
-from affekt.recipes.frames import Frames, Lesson, frames_of, probabilities, taught
-from affekt.recipes.probe import RunOptions
-from affekt.recipes.results import Result
-from affekt.recipes.speaker_folds import only_corpus
 
 READS = frozenset({"epochs", "folds", "split"})
 WINDOWS = (0.03, 0.05, 0.1, 0.2)  # s

@@ -25,14 +25,14 @@ from affekt.exceptions import CorpusError
 from affekt.export import write_onnx
 from affekt.models import WhisperTuned
 from affekt.models.rounding import round_weights
-from affekt.recipes import eight_labels
-from affekt.recipes.card import card_of
-from affekt.recipes.cross_corpus import MAX_ALONE_SECONDS, refuse_leaks
-from affekt.recipes.leaving_out import Choice, LeavingOut, calibrate, choose
-from affekt.recipes.probe import Heard, RunOptions, frozen_encoder, hear
-from affekt.recipes.results import Result, write_zero_shot
-from affekt.recipes.spectrogram_folds import chosen_methods
-from affekt.recipes.tuning import L2, Floats, Plan, Voices, ask, tune, voices
+from affekt.protocols import eight_labels
+from affekt.protocols.card import card_of
+from affekt.protocols.cross_corpus import MAX_ALONE_SECONDS, refuse_leaks
+from affekt.protocols.leaving_out import Choice, LeavingOut, calibrate, choose
+from affekt.protocols.probe import Heard, RunOptions, frozen_encoder, hear
+from affekt.protocols.results import Result, write_zero_shot
+from affekt.protocols.spectrogram_folds import chosen_methods
+from affekt.protocols.tuning import L2, Floats, Plan, Voices, ask, tune, voices
 
 REFERENCE = {"emodb": 0.7009, "urdu": 0.5249}  # accuracy, zero-shot
 READS = frozenset({"upstream", "layers", "epochs", "folds", "method"})

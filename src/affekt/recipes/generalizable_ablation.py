@@ -22,11 +22,11 @@ from affekt.bootstrap import interval_of_totals
 from affekt.exceptions import CorpusError
 from affekt.harmonise import Smoothing
 from affekt.metrics import confusion_recall, mean_present
-from affekt.recipes import eight_labels
-from affekt.recipes.cross_corpus import refuse_leaks
-from affekt.recipes.probe import RunOptions, frozen_encoder, hear
-from affekt.recipes.spectrogram_folds import chosen_methods
-from affekt.recipes.tuning import TRAINING, Plan, Voices, ask, kept_on_disk, tune, voices
+from affekt.protocols import eight_labels
+from affekt.protocols.cross_corpus import refuse_leaks
+from affekt.protocols.probe import RunOptions, frozen_encoder, hear
+from affekt.protocols.spectrogram_folds import chosen_methods
+from affekt.protocols.tuning import TRAINING, Plan, Voices, ask, kept_on_disk, tune, voices
 from affekt.tables import write_table
 
 READS = frozenset({"upstream", "epochs", "method", "seeds"})

@@ -29,9 +29,9 @@ from affekt.frozen import statistics
 from affekt.metrics import pearson, spearman
 from affekt.models.heads import LinearHead, LinearHeadConfig
 from affekt.objectives import Ratings
-from affekt.recipes import probe
-from affekt.recipes.probe import Float32, RunOptions
-from affekt.recipes.speaker_folds import only_corpus
+from affekt.protocols import probe
+from affekt.protocols.folds import only_corpus
+from affekt.protocols.probe import Float32, RunOptions
 from affekt.tables import write_table
 from affekt.train import TrainOptions, train
 

@@ -13,14 +13,14 @@ from dataclasses import replace
 import pandas as pd
 
 from affekt.atomic import replacing
+from affekt.protocols.folds import only_corpus
+from affekt.protocols.four_classes import four_classes
+from affekt.protocols.probe import RunOptions
+from affekt.protocols.results import Result
+from affekt.protocols.spectrogram_folds import FOLDS_READ, chosen_methods, cross_validate
+from affekt.protocols.spectrograms import clips_of
 from affekt.recipes.dusha_table_3 import METHODS
 from affekt.recipes.dusha_table_3 import REFERENCE as DUSHA
-from affekt.recipes.four_classes import four_classes
-from affekt.recipes.probe import RunOptions
-from affekt.recipes.results import Result
-from affekt.recipes.speaker_folds import only_corpus
-from affekt.recipes.spectrogram_folds import FOLDS_READ, chosen_methods, cross_validate
-from affekt.recipes.spectrograms import clips_of
 from affekt.report.page import MEASURES, TITLES
 from affekt.scheme import IEMOCAP_4
 from affekt.splits import by_session

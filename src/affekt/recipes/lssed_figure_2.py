@@ -18,12 +18,12 @@ from affekt import plots
 from affekt.atomic import replacing
 from affekt.exceptions import CorpusError
 from affekt.metrics import confusion_accuracy, confusion_recall
+from affekt.protocols.folds import only_corpus
+from affekt.protocols.lssed_networks import NETWORKS
+from affekt.protocols.probe import RunOptions
+from affekt.protocols.results import Result
+from affekt.protocols.spectrogram_folds import chosen_methods
 from affekt.recipes import lssed_table_5
-from affekt.recipes.lssed_networks import NETWORKS
-from affekt.recipes.probe import RunOptions
-from affekt.recipes.results import Result
-from affekt.recipes.speaker_folds import only_corpus
-from affekt.recipes.spectrogram_folds import chosen_methods
 
 READS = lssed_table_5.READS
 REFERENCE = {  # %, rows truth, in the order of LSSED_4: anger, neutral, happiness, sadness

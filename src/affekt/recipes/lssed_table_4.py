@@ -16,13 +16,12 @@ import numpy as np
 from affekt.atomic import replacing
 from affekt.corpus import concat
 from affekt.exceptions import CorpusError
-from affekt.recipes.clips import Clips
-from affekt.recipes.four_classes import four_classes
-from affekt.recipes.lssed_networks import NETWORKS, method
-from affekt.recipes.lssed_table_5 import TEST_SHARE
-from affekt.recipes.probe import RunOptions
-from affekt.recipes.results import Result, write
-from affekt.recipes.spectrogram_folds import (
+from affekt.protocols.clips import Clips
+from affekt.protocols.four_classes import four_classes
+from affekt.protocols.lssed_networks import NETWORKS, method
+from affekt.protocols.probe import RunOptions
+from affekt.protocols.results import Result, write
+from affekt.protocols.spectrogram_folds import (
     FOLDS_READ,
     SELECTED,
     SELECTED_ON_TEST,
@@ -31,7 +30,8 @@ from affekt.recipes.spectrogram_folds import (
     teach_fold,
     warnings_of,
 )
-from affekt.recipes.spectrograms import Taught, clips_of
+from affekt.protocols.spectrograms import Taught, clips_of
+from affekt.recipes.lssed_table_5 import TEST_SHARE
 from affekt.report import evaluate
 from affekt.splits import Split, by_speaker, guard, stratified
 

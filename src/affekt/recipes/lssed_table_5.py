@@ -19,12 +19,12 @@ keep their own.
 from collections.abc import Sequence
 
 from affekt.corpus import Corpus
-from affekt.recipes import frames, speaker_folds
-from affekt.recipes.four_classes import four_classes
-from affekt.recipes.lssed_networks import NETWORKS, SMALL, method
-from affekt.recipes.probe import RunOptions
-from affekt.recipes.results import Result
-from affekt.recipes.spectrogram_folds import (
+from affekt.protocols.folds import folds_of, only_corpus
+from affekt.protocols.four_classes import four_classes
+from affekt.protocols.lssed_networks import NETWORKS, SMALL, method
+from affekt.protocols.probe import RunOptions
+from affekt.protocols.results import Result
+from affekt.protocols.spectrogram_folds import (
     ATTACKED,
     FOLDS_READ,
     PLAIN,
@@ -32,7 +32,7 @@ from affekt.recipes.spectrogram_folds import (
     chosen_methods,
     report_folds,
 )
-from affekt.recipes.spectrograms import clips_of
+from affekt.protocols.spectrograms import clips_of
 from affekt.splits import Split, stratified
 
 READS = FOLDS_READ | {"method", "split", "training"}
@@ -68,7 +68,7 @@ def main(options: RunOptions) -> list[Result]:
     """Run the rows asked for, or all of the paper's, or the small ones, on every fold."""
     default = ROWS if options.training == "paper" else SMALL
     names = chosen_methods(NETWORKS, options, default)
-    corpus = speaker_folds.only_corpus(options)
+    corpus = only_corpus(options)
     return [result for name in names for result in run(name, four_if_known(corpus), options)]
 
 
@@ -98,7 +98,7 @@ def splits_of(corpus: Corpus, options: RunOptions) -> tuple[Sequence[Split], str
         table, hard = corpus.utterances, corpus.labels.idxmax(axis=1)
         splits = stratified(table, hard, test_share=TEST_SHARE, seed=options.seed)
         return splits, f"stratified 80/20, seed {options.seed}"
-    return frames.folds_of(corpus, options)
+    return folds_of(corpus, options)
 
 
 def for_scale(name: str) -> list[str]:

@@ -28,11 +28,11 @@ from affekt.atomic import replacing
 from affekt.corpora.daic_woz import DAIC_WOZ_2, by_person
 from affekt.corpus import Corpus
 from affekt.exceptions import CorpusError
-from affekt.recipes.backbones import learn, listen
-from affekt.recipes.probe import RunOptions
-from affekt.recipes.results import Result, write
-from affekt.recipes.speaker_folds import only_corpus
-from affekt.recipes.spectrogram_folds import chosen_methods
+from affekt.protocols.backbones import learn, listen
+from affekt.protocols.folds import only_corpus
+from affekt.protocols.probe import RunOptions
+from affekt.protocols.results import Result, write
+from affekt.protocols.spectrogram_folds import chosen_methods
 from affekt.report import evaluate
 from affekt.splits import Split, guard
 from affekt.tables import one_hot

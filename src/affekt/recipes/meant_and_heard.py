@@ -19,12 +19,12 @@ from affekt.exceptions import CorpusError
 from affekt.export import write_onnx
 from affekt.metrics import cross_entropy
 from affekt.models.whisper import WhisperEncoder
-from affekt.recipes.card import card_of
-from affekt.recipes.cross_corpus import Heads, assemble
-from affekt.recipes.people import beside_people, write_comparison
-from affekt.recipes.probe import Heard, RunOptions, fit, frozen_encoder, hear, probabilities
-from affekt.recipes.results import Result, write
-from affekt.recipes.speaker_folds import only_corpus
+from affekt.protocols.card import card_of
+from affekt.protocols.cross_corpus import Heads, assemble
+from affekt.protocols.folds import only_corpus
+from affekt.protocols.people import beside_people, write_comparison
+from affekt.protocols.probe import Heard, RunOptions, fit, frozen_encoder, hear, probabilities
+from affekt.protocols.results import Result, write
 from affekt.report import evaluate
 from affekt.splits import Split, by_speaker, guard
 from affekt.tables import one_hot

@@ -6,21 +6,14 @@ bits.
 """
 
 from affekt.exceptions import CorpusError
-from affekt.recipes.probe import RunOptions, frozen_encoder, hear
-from affekt.recipes.results import Result
-from affekt.recipes.speaker_folds import cross_validate, only_corpus
+from affekt.protocols.folds import RAVDESS, only_corpus
+from affekt.protocols.probe import RunOptions, frozen_encoder, hear
+from affekt.protocols.results import Result
+from affekt.recipes.speaker_folds import cross_validate
 from affekt.splits import from_groups
 from affekt.train import together
 
 READS = frozenset({"allow_shared_speakers", "epochs", "layers", "upstream"})
-FOLDS = {  # fold -> the actors tested in it
-    "1": ("01", "11", "20", "21"),
-    "2": ("04", "10", "12", "14"),
-    "3": ("08", "09", "19", "23"),
-    "4": ("03", "05", "07", "24"),
-    "5": ("02", "15", "16", "18"),
-    "6": ("06", "13", "17", "22"),
-}
 
 
 def main(options: RunOptions) -> list[Result]:
@@ -30,5 +23,5 @@ def main(options: RunOptions) -> list[Result]:
         raise CorpusError(f"ravdess_speaker_folds needs ravdess=ROOT, not {corpus.name}")
     with together().main_process_first():
         heard = hear(corpus, frozen_encoder(options), options, in_context=False)
-    splits = from_groups(heard.corpus.utterances, FOLDS)
+    splits = from_groups(heard.corpus.utterances, RAVDESS)
     return [cross_validate(heard, splits, "EmoBox, 6 folds of 4 actors", options)]

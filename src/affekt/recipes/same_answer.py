@@ -9,9 +9,7 @@ card does not name, of others everything; at most 500 utterances of each, drawn 
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,11 +20,12 @@ from affekt.augment.channels import telephone, transcoded
 from affekt.augment.waveforms import Float32, noise
 from affekt.concatenate import utterance
 from affekt.corpus import Corpus
-from affekt.exceptions import AudioError, CheckpointError, CorpusError
+from affekt.exceptions import AudioError
 from affekt.harmonise import harmonise
-from affekt.recipes.clips import View
-from affekt.recipes.probe import RunOptions
-from affekt.recipes.results import Result, write
+from affekt.protocols.clips import View
+from affekt.protocols.probe import RunOptions
+from affekt.protocols.results import Result, write
+from affekt.protocols.unseen import unseen
 from affekt.report import evaluate, restrict
 from affekt.scheme import SCHEMES, Categories
 from affekt.store import n_cores
@@ -64,36 +63,6 @@ def changed(
         noise(waveform, rng, decibels=(BABBLE,) * 2, others=others, colour="babble"),
     ]
     return dict(zip(WANTED, made, strict=True))
-
-
-def unseen(corpus: Corpus, card: dict[str, Any]) -> tuple[Corpus, str]:
-    """Keep the utterances with a label that a recogniser was not trained on, and say which.
-
-    Raises:
-        CheckpointError: its card does not say what it was trained on.
-        CorpusError: fewer than two speakers are left.
-    """
-    try:
-        taught = {str(one["name"]): set(one["speakers"]) for one in card["corpora"]}
-    except (KeyError, TypeError):
-        raise CheckpointError(
-            "the recogniser's card.json does not list `corpora` with their `speakers`, so nobody"
-            " can tell what it was trained on: add them"
-        ) from None
-    table, split = corpus.utterances.loc[corpus.labels.index], "zero-shot, whole corpus"
-    table = table[table["excluded"] == ""]
-    if corpus.name in taught:
-        named = corpus.name + "/" + table["speaker"]
-        table = table[named.notna() & ~named.isin(taught[corpus.name])]
-        split = f"held-out speakers {', '.join(sorted(table['speaker'].unique()))}"
-    # whom nobody knows is somebody else each time
-    table = table.assign(speaker=table["speaker"].fillna(table.index.to_series()))
-    if table["speaker"].nunique() < 2:
-        raise CorpusError(
-            f"{corpus.root}: {len(table)} utterances of {corpus.name} are left that"
-            f" {card.get('name')} was not trained on: give one with two speakers it never met"
-        )
-    return replace(corpus.select(table.index), utterances=table), split
 
 
 def _answers(

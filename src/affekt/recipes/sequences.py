@@ -27,9 +27,9 @@ from affekt.concatenate import NEUTRAL, Concatenation, Drawing, draw, singles, s
 from affekt.corpus import Corpus
 from affekt.models import Blstm, BlstmConfig
 from affekt.objectives import LabelSequences
-from affekt.recipes.frames import folds_of
-from affekt.recipes.probe import RunOptions, frozen_encoder
-from affekt.recipes.sequence_data import (
+from affekt.protocols.folds import folds_of, only_corpus
+from affekt.protocols.probe import RunOptions, frozen_encoder
+from affekt.protocols.sequence_data import (
     Heard,
     LengthBatches,
     check_lengths,
@@ -38,9 +38,8 @@ from affekt.recipes.sequence_data import (
     padded,
     targets,
 )
-from affekt.recipes.sequence_report import SequenceReport, compared, constant, report
-from affekt.recipes.speaker_folds import only_corpus
-from affekt.recipes.spectrogram_folds import chosen_folds, chosen_methods
+from affekt.protocols.sequence_report import SequenceReport, compared, constant, report
+from affekt.protocols.spectrogram_folds import chosen_folds, chosen_methods
 from affekt.segmenting import DECODERS, Found, frame_edges, segment
 from affekt.sequencer import HOP_SECONDS, Hearing, ShortTerm34, WhisperStates
 from affekt.sequences import emotion_error_rate

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from affekt.corpus import Corpus
-from affekt.exceptions import CorpusError
-from affekt.recipes.probe import (
+from affekt.protocols.folds import only_corpus, speakers_of
+from affekt.protocols.probe import (
     INVERSE_L2,
     Heard,
     RunOptions,
@@ -20,15 +19,13 @@ from affekt.recipes.probe import (
     hear,
     probabilities,
 )
-from affekt.recipes.results import Result, write
+from affekt.protocols.results import Result, write
 from affekt.report import evaluate
-from affekt.splits import Split, guard, named
+from affekt.splits import Split, guard
 from affekt.train import together
 
 READS = frozenset({"allow_shared_speakers", "epochs", "layers", "split", "upstream"})
 REFERENCE = {"emovo": 0.5782, "ravdess": 0.7532}  # UAR, EmoBox's best frozen encoders, its folds
-MOST_LEFT_OUT = 10  # speakers up to which each is left out on its own
-N_FOLDS = 5
 
 
 def main(options: RunOptions) -> list[Result]:
@@ -36,33 +33,8 @@ def main(options: RunOptions) -> list[Result]:
     corpus = only_corpus(options)
     with together().main_process_first():
         heard = hear(corpus, frozen_encoder(options), options, in_context=False)
-    splits, name = folds_of(heard.corpus, options)
+    splits, name = speakers_of(heard.corpus, options)
     return [cross_validate(heard, splits, name, options)]
-
-
-def folds_of(corpus: Corpus, options: RunOptions) -> tuple[list[Split], str]:
-    """Give the split asked for, else one speaker a fold or five folds of speakers; and its name."""
-    table = corpus.utterances
-    kind = options.split
-    if kind is None:
-        few = table["speaker"].nunique() <= MOST_LEFT_OUT
-        kind = "leave-one-speaker-out" if few else "by-speaker"
-    splits = named(
-        kind, table, corpus.labels, n_folds=N_FOLDS, seed=options.seed, allow_missing=True
-    )
-    name = f"{N_FOLDS} folds by speaker, seed {options.seed}" if kind == "by-speaker" else kind
-    return splits, name
-
-
-def only_corpus(options: RunOptions) -> Corpus:
-    """Give the one corpus of a run.
-
-    Raises:
-        CorpusError: there are several.
-    """
-    if len(options.corpora) != 1:
-        raise CorpusError(f"give one --corpus, not {', '.join(options.corpora)}")
-    return next(iter(options.corpora.values()))
 
 
 def cross_validate(

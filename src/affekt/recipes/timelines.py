@@ -14,9 +14,9 @@ from pathlib import Path
 from affekt import plots, recognizer
 from affekt.concatenate import NEUTRAL, Recording
 from affekt.corpus import Corpus
-from affekt.recipes.probe import RunOptions
-from affekt.recipes.timeline_data import references, unheard
-from affekt.recipes.timeline_report import TimelineReport, compared, report
+from affekt.protocols.probe import RunOptions
+from affekt.protocols.timeline_data import references, unheard
+from affekt.protocols.timeline_report import TimelineReport, compared, report
 from affekt.timeline import Segment
 
 READS = frozenset({"model"})

@@ -13,12 +13,12 @@ from pathlib import Path
 import pandas as pd
 
 from affekt.calibration import softmax
-from affekt.recipes.frames import folds_of
-from affekt.recipes.probe import RunOptions, frozen_encoder, hear
-from affekt.recipes.results import Result, write
-from affekt.recipes.speaker_folds import REFERENCE, only_corpus
-from affekt.recipes.spectrogram_folds import chosen_folds
-from affekt.recipes.tuning import TRAINING, Floats, Plan, ask, kept_on_disk, tune, voices
+from affekt.protocols.folds import folds_of, only_corpus
+from affekt.protocols.probe import RunOptions, frozen_encoder, hear
+from affekt.protocols.results import Result, write
+from affekt.protocols.spectrogram_folds import chosen_folds
+from affekt.protocols.tuning import TRAINING, Floats, Plan, ask, kept_on_disk, tune, voices
+from affekt.recipes.speaker_folds import REFERENCE
 from affekt.report import evaluate
 from affekt.splits import Split, guard
 

@@ -26,7 +26,7 @@ from affekt.features.logmel import log_mel
 from affekt.models import WhisperTuned, WhisperTunedConfig
 from affekt.models.whisper import WhisperConfig, WhisperEncoder
 from affekt.objectives import Multitask
-from affekt.recipes.probe import Heard, RunOptions, class_weights, fit
+from affekt.protocols.probe import Heard, RunOptions, class_weights, fit
 from affekt.sampler import FRAME, Piece, Sampling, pieces, sequences
 from affekt.sequence_batches import Drawn, Lessons, SequenceBatches, domains_of, each_alone
 from affekt.store import Features, stored

@@ -15,9 +15,9 @@ import pandas as pd
 from affekt.calibration import fit_temperature, softmax
 from affekt.metrics import expected_calibration_error, unweighted_average_recall
 from affekt.models.whisper import WhisperEncoder
-from affekt.recipes.cross_corpus import run_key
-from affekt.recipes.probe import RunOptions
-from affekt.recipes.tuning import Floats, Plan, Voices, ask, kept_on_disk, tune
+from affekt.protocols.cross_corpus import run_key
+from affekt.protocols.probe import RunOptions
+from affekt.protocols.tuning import Floats, Plan, Voices, ask, kept_on_disk, tune
 from affekt.splits import by_speaker
 from affekt.tables import write_table
 

@@ -20,7 +20,7 @@ from affekt.metrics import expected_calibration_error, unweighted_average_recall
 from affekt.models.heads import LinearHead
 from affekt.models.whisper import WhisperEncoder
 from affekt.models.whisper_probe import MAX_ALONE_FRAMES, WhisperProbe, WhisperProbeConfig
-from affekt.recipes.probe import Heard, RunOptions, fit, logits
+from affekt.protocols.probe import Heard, RunOptions, fit, logits
 from affekt.splits import Split, by_speaker, guard, leave_one_corpus_out
 from affekt.tables import read_table, write_table
 

@@ -14,13 +14,13 @@ from affekt.batches import length_buckets, stack
 from affekt.corpus import Corpus
 from affekt.exceptions import CheckpointError
 from affekt.models.convolutions import OverMaps
-from affekt.recipes import lssed_networks as networks
-from affekt.recipes.clips import Clips
-from affekt.recipes.probe import INVERSE_L2, Heard, RunOptions, fit, frozen_encoder, hear
-from affekt.recipes.probe import probabilities as ask_head
-from affekt.recipes.released import started_from
-from affekt.recipes.spectrogram_folds import answers
-from affekt.recipes.spectrograms import (
+from affekt.protocols import lssed_networks as networks
+from affekt.protocols.clips import Clips
+from affekt.protocols.probe import INVERSE_L2, Heard, RunOptions, fit, frozen_encoder, hear
+from affekt.protocols.probe import probabilities as ask_head
+from affekt.protocols.released import started_from
+from affekt.protocols.spectrogram_folds import answers
+from affekt.protocols.spectrograms import (
     FRAMES_PER_BATCH,
     Method,
     clips_of,

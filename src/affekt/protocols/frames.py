@@ -19,10 +19,8 @@ from affekt.features.shortterm34 import kept_frames, shortterm34
 from affekt.metrics import unweighted_average_recall
 from affekt.models import Blstm, BlstmConfig
 from affekt.objectives import LabelSequences, SoftLabels
-from affekt.recipes import speaker_folds
-from affekt.recipes.probe import RunOptions, class_weights
-from affekt.recipes.ravdess_speaker_folds import FOLDS
-from affekt.splits import Split, by_session, from_groups, held_out_speakers, official
+from affekt.protocols.probe import RunOptions, class_weights
+from affekt.splits import held_out_speakers
 from affekt.train import TrainOptions, train
 
 TRAINING = TrainOptions(epochs=100, learning_rate=1e-3, clip=1.0, patience=10)
@@ -81,23 +79,6 @@ def frames_of(
         prints[id_] = audio.fingerprint(waveform)
         tell(1)
     return frames, prints
-
-
-def folds_of(corpus: Corpus, options: RunOptions) -> tuple[list[Split], str]:
-    """Give the split asked for, else the corpus' own, and its name.
-
-    Sessions of IEMOCAP, EmoBox's folds of RAVDESS, Dusha's own split, speakers elsewhere.
-    """
-    table = corpus.utterances
-    if options.split is not None:
-        return speaker_folds.folds_of(corpus, options)
-    if corpus.name == "dusha":
-        return official(table), "official"
-    if corpus.name == "ravdess":
-        return from_groups(table, FOLDS), "EmoBox, 6 folds of 4 actors"
-    if corpus.name == "iemocap":
-        return by_session(table), "5 folds by session"
-    return speaker_folds.folds_of(corpus, options)
 
 
 def taught(lesson: Lesson, options: RunOptions, *, per_frame: bool) -> Blstm:

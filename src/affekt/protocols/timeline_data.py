@@ -20,7 +20,7 @@ from affekt.concatenate import NEUTRAL, Concatenation, Recording, sound, usable,
 from affekt.corpus import Corpus
 from affekt.exceptions import CheckpointError, CorpusError
 from affekt.harmonise import harmonise
-from affekt.recipes.same_answer import unseen
+from affekt.protocols.unseen import unseen
 from affekt.scheme import SCHEMES
 
 PATTERNS = ("ne", "en", "nen", "ee")  # n: a neutral utterance, e: one of the emotion

@@ -31,8 +31,8 @@ from affekt.features import FEATURES
 from affekt.losses import fast_gradient_sign
 from affekt.metrics import unweighted_average_recall
 from affekt.objectives import SoftLabels
-from affekt.recipes.clips import Clips, Float32, View, audible_part, repeated, standardised
-from affekt.recipes.probe import RunOptions, class_weights
+from affekt.protocols.clips import Clips, Float32, View, audible_part, repeated, standardised
+from affekt.protocols.probe import RunOptions, class_weights
 from affekt.store import stored
 from affekt.train import Objective, Trained, TrainOptions, together, train
 

@@ -14,7 +14,7 @@ from affekt.atomic import replacing
 from affekt.calibration import softmax
 from affekt.corpus import Corpus
 from affekt.harmonise import harmonise
-from affekt.recipes.probe import RunOptions
+from affekt.protocols.probe import RunOptions
 from affekt.report import Report, evaluate
 from affekt.scheme import EKMAN_8
 from affekt.zero_shot import ban

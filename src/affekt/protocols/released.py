@@ -7,8 +7,8 @@ from typing import Any
 
 from affekt import __version__, checkpoint
 from affekt.corpus import Corpus
-from affekt.recipes.probe import RunOptions
-from affekt.recipes.spectrograms import Method, Taught
+from affekt.protocols.probe import RunOptions
+from affekt.protocols.spectrograms import Method, Taught
 
 
 def release(

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from affekt.exceptions import CorpusError
-from affekt.recipes.clips import Clips
-from affekt.recipes.probe import RunOptions
-from affekt.recipes.released import release, started_from
-from affekt.recipes.results import Result, write
-from affekt.recipes.spectrograms import Method, Taught, teach
+from affekt.protocols.clips import Clips
+from affekt.protocols.probe import RunOptions
+from affekt.protocols.released import release, started_from
+from affekt.protocols.results import Result, write
+from affekt.protocols.spectrograms import Method, Taught, teach
 from affekt.report import evaluate
 from affekt.splits import Split, guard, held_out_speakers, stratified
 

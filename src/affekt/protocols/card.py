@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from affekt import __version__
-from affekt.recipes.probe import EPOCHS, Heard, RunOptions, class_weights
+from affekt.protocols.probe import EPOCHS, Heard, RunOptions, class_weights
 
 
 def card_of(

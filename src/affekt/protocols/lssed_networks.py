@@ -21,9 +21,9 @@ from affekt import augment, checkpoint
 from affekt.batches import stack
 from affekt.models import MODELS, MultiScale
 from affekt.objectives import Adversarial
-from affekt.recipes.clips import Float32, repeated
-from affekt.recipes.probe import RunOptions
-from affekt.recipes.spectrograms import Method, Taught
+from affekt.protocols.clips import Float32, repeated
+from affekt.protocols.probe import RunOptions
+from affekt.protocols.spectrograms import Method, Taught
 from affekt.train import TrainOptions
 
 PLAIN, DENOISED = "log_mel_lssed", "log_mel_lssed_denoised"

@@ -1,7 +1,7 @@
 """Which corpora the shipped recogniser learns from, and what of the eight labels they teach."""
 
 from affekt.harmonise import Smoothing, harmonise, smooth_neutral
-from affekt.recipes.probe import Heard
+from affekt.protocols.probe import Heard
 from affekt.scheme import EKMAN_8
 from affekt.votes.shares import shares
 
