@@ -1,6 +1,7 @@
 """The Dusha network's recipes on what Dusha looks like, and a crowd that teaches it."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ import tiny_whisper
 from affekt import checkpoint
 from affekt.corpora import toy
 from affekt.corpora.dusha import experiments
-from affekt.exceptions import CorpusError
+from affekt.exceptions import CheckpointError, CorpusError, SplitError
 from affekt.protocols.folds import folds_of
 from affekt.protocols.probe import RunOptions
 from affekt.protocols.spectrograms import _draw, clips_of
@@ -153,7 +154,7 @@ def voices(tmp_path_factory):
         for rater in range(3)
         for label in [meant if rater < 2 else str(rng.choice(list(crowd.scheme)))]
     ]
-    return replace(crowd, votes=pd.DataFrame(votes)), replace(other, votes=None)
+    return replace(crowd, votes=pd.DataFrame(votes)), replace(other, name="other", votes=None)
 
 
 def test_a_crowd_teaches_soft_and_hard_and_both_are_tuned_elsewhere(voices, tmp_path):
@@ -166,7 +167,61 @@ def test_a_crowd_teaches_soft_and_hard_and_both_are_tuned_elsewhere(voices, tmp_
     assert (first.n_speakers, tuned.n_speakers) == (2, 1)  # a fifth of six, and one left out
     (folder,) = (tmp_path / "soft-tuned").glob("checkpoint-*")
     _, card = checkpoint.load(folder)
-    assert card["started_from"] == "network"
+    assert card["started_from"] == "soft/network"
+    assert [part["name"] for part in card["learned_before"]] == ["toy"]
+    assert "training started from the checkpoint soft/network" in results[1].report.notes
+    row = (tmp_path / "soft-tuned" / "results_row.md").read_text("utf-8")
+    assert ", started from soft/network |" in row
+    digest = checkpoint.read_card(tmp_path / "soft" / "network")["sha256"][:8]
+    states = {path.name for path in tmp_path.glob("*.0.safetensors")}
+    assert {"soft.0.safetensors", "hard.0.safetensors"} < states  # as they have always been
+    assert f"soft-tuned-speaker-s01-from-{digest}.0.safetensors" in states
+
+
+def test_what_is_tuned_was_taught_with_this_runs_settings_and_start(voices, tmp_path):
+    crowd, other = voices
+    options = options_of(tmp_path, corpora={"toy": crowd, "other": other}, folds=("1",))
+    options = replace(options, method="soft-tuned")
+    (first,) = dusha_crowd.main(options)
+    assert first.folder.name == "soft-tuned"
+    with pytest.raises(CheckpointError, match=r"soft\.0\.safetensors"):
+        dusha_crowd.main(replace(options, seed=1))
+    copy = tmp_path / "copy"
+    shutil.copytree(tmp_path / "soft" / "network", copy)
+    dusha_crowd.main(replace(options, init=copy))
+    digest = checkpoint.read_card(copy)["sha256"][:8]
+    assert (tmp_path / f"soft-from-{digest}.0.safetensors").exists()
+    card = checkpoint.read_card(tmp_path / "soft" / "network")
+    assert card["started_from"] == f"{tmp_path.name}/copy"
+
+
+def test_a_crowd_and_the_other_corpus_share_no_recordings(voices, tmp_path):
+    crowd, _ = voices
+    twin = replace(crowd, name="twin", votes=None)
+    options = options_of(tmp_path, corpora={"toy": crowd, "twin": twin}, allow_shared_speakers=True)
+    with pytest.raises(SplitError, match=r"toy and twin share 24 recording.* leave them out"):
+        dusha_crowd.main(options)
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
+
+
+def test_a_domain_to_learn_from_and_a_checkpoint_to_tune_are_asked_for(voices, released, tmp_path):
+    corpus = experiments.load(released)
+    with pytest.raises(CheckpointError, match="podcast-tune needs --init FOLDER"):
+        dusha_table_3.run("podcast-tune", corpus, options_of(tmp_path))
+    crowd_alone = corpus.select(corpus.utterances.index[corpus.utterances["domain"] == "crowd"])
+    for known in (voices[1], crowd_alone):
+        with pytest.raises(CorpusError, match=r"learns from Dusha's podcast part.*--method dusha"):
+            dusha_table_3.run("podcast", known, options_of(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_crowd_taught_is_tuned_on_podcasts(released, tmp_path):
+    corpus = experiments.load(released)
+    dusha_table_3.run("crowd", corpus, options_of(tmp_path))
+    (folder,) = (tmp_path / "crowd").glob("checkpoint-*")
+    whole, *_ = dusha_table_3.run("podcast-tune", corpus, options_of(tmp_path, init=folder))
+    note = f"training started from the checkpoint crowd/{folder.name}"
+    assert whole.report.notes[0] == note
 
 
 def test_a_crowd_needs_votes_and_another_corpus(voices, tmp_path):

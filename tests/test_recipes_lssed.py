@@ -26,7 +26,7 @@ from affekt.protocols.four_classes import four_classes
 from affekt.protocols.lssed_networks import DENOISED, NETWORKS, PLAIN, method
 from affekt.protocols.probe import RunOptions
 from affekt.protocols.spectrogram_folds import chosen_folds, held_out, teach_fold
-from affekt.protocols.spectrograms import clips_of, start_from, teach
+from affekt.protocols.spectrograms import Taught, clips_of, start_from, teach
 from affekt.recipes import (
     RECIPES,
     iemocap_4,
@@ -183,6 +183,17 @@ def test_adv_is_one_network_and_two_reports(run, monkeypatch):
     assert np.abs(tables[0].to_numpy() - tables[1].to_numpy()).max() > 1e-3
     assert len(list(options.out.glob("*/checkpoint-*"))) == 1
     assert "11,172,292 parameters" in (fake.folder / "report.md").read_text("utf-8")
+    assert "NO ADVERSARIAL" not in (fake.folder / "report.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(("steps", "said"), [(1, True), (100, True), (101, False)])
+def test_adv_that_never_met_a_twin_says_so(run, steps, said):
+    way = method("adv-resnet18", run(), denoised=False)  # twins from the 101st step on
+    taught = Taught(torch.nn.Identity(), None, None, None, 0.1, 1, steps)
+    told = way.tell(taught, [])
+    assert (
+        f"NO ADVERSARIAL TRAINING: twins begin behind step 100, and it had {steps}" in told
+    ) == (said)
 
 
 def test_an_attack_takes_one_step_along_the_sign_of_the_gradient(corpus, run, released):
@@ -351,12 +362,23 @@ def test_iemocap_4_gives_mean_and_deviation_over_folds_and_seeds(run):
     assert len(rows) == 6  # three sessions, twice
     assert results[0].report.folds.index.tolist() == ["session-1", "session-2", "session-3"]
     page = (options.out / "iemocap_4.md").read_text("utf-8").splitlines()
+    page = page[page.index(next(line for line in page if line.startswith("| method"))) :]
     cells = [cell.strip() for cell in page[2].split("|")[1:-1]]
     accuracy = rows["accuracy"]
     spread = np.sqrt(((accuracy - accuracy.mean()) ** 2).sum() / 5)
     assert cells[:3] == ["ours", "6", f"{accuracy.mean():.3f} ± {spread:.3f}"]
     assert "0.59" in page[3]
     assert len(list(options.out.glob("seed-1/ours/checkpoint-session-*"))) == 3
+
+
+def test_iemocap_4_runs_two_methods_unasked_and_knows_no_domains(run, monkeypatch):
+    def chosen(known, options, default):
+        assert tuple(known) == tuple(default) == ("dusha", "ours")
+        raise CorpusError("enough")
+
+    monkeypatch.setattr(iemocap_4, "chosen_methods", chosen)
+    with pytest.raises(CorpusError, match="enough"):
+        iemocap_4.main(run())
 
 
 # table 4
@@ -373,7 +395,8 @@ def test_table_4_goes_both_ways_and_writes_the_change(run, corpus, tmp_path):
     home, away = (report_of(result.folder) for result in results[:2])
     assert (home["n_speakers"], away["n"]) == (2, 24)
     assert home["labels"] == list(LSSED_4)
-    line = (options.out / "lssed_table_4.md").read_text("utf-8").splitlines()[2]
+    page = (options.out / "lssed_table_4.md").read_text("utf-8")
+    line = next(line for line in page.splitlines() if line.startswith("| resnet18 | toy"))
     cells = [cell.strip() for cell in line.split("|")[1:-1]]
     values = [part["measures"]["accuracy"]["value"] for part in (home, away)]
     assert cells[:3] == ["resnet18", "toy", "emovo"]
@@ -389,6 +412,10 @@ def test_table_4_says_where_the_epoch_was_chosen_on_what_is_reported(run, corpus
     assert "SELECTED" not in away  # another corpus chose nothing
     rows = [(result.folder / "results_row.md").read_text("utf-8") for result in results[:2]]
     assert ["SELECTED ON THE TEST PART: held out" in row for row in rows] == [True, False]
+    page = (results[0].folder.parent / "lssed_table_4.md").read_text("utf-8")
+    assert page.startswith(
+        "> resnet18-toy-held-out, resnet18-emovo-held-out: SELECTED ON THE TEST PART: the epoch"
+    )
 
 
 def test_table_4_refuses_one_corpus_and_the_same_recordings_twice(run, corpus):
@@ -397,6 +424,16 @@ def test_table_4_refuses_one_corpus_and_the_same_recordings_twice(run, corpus):
     twin = replace(corpus, name="twin")
     with pytest.raises(SplitError, match="24 recording"):
         lssed_table_4.main(run(corpus, twin, method="resnet18"))
+
+
+def test_table_4_refuses_a_start_that_learned_from_the_other_corpus(
+    run, corpus, released, tmp_path
+):
+    other = replace(few(tmp_path / "other", seed=3), name="emovo")
+    options = run(other, corpus, method="resnet18", init=released)
+    with pytest.raises(SplitError, match=r"learned from 4 speaker\(s\) that are tested \(toy: "):
+        lssed_table_4.main(options)
+    assert list(options.out.iterdir()) == []
 
 
 # figure 2
@@ -435,6 +472,37 @@ def test_figure_2_draws_two_networks_and_the_papers_beside_them(run, corpus, mon
     page = (options.out / "lssed_figure_2.md").read_text("utf-8")
     assert "| anger | 32.43 | 47.23 | 16.56 | 3.78 |" in page
     assert "accuracy 0.624, UAR 0.429" in page
+
+
+def test_summary_pages_open_with_what_their_reports_open_with(run, corpus):
+    options = run(method="ours", seeds=2, protocol="paper", folds=("1", "2"))
+    iemocap_4.main(options)
+    page = (options.out / "iemocap_4.md").read_text("utf-8")
+    assert page.startswith("> SELECTED ON THE TEST PART: the epoch was chosen by what is reported")
+    assert (
+        "> seed-1/ours: split: SELECTED ON THE TEST PART: 3 folds by session, seed 1: 2 of them\n"
+    ) in page
+    assert page.index("> seed-1") < page.index("| method |")
+
+
+def test_figure_2_says_above_page_and_picture_what_no_reader_may_miss(run, monkeypatch):
+    above = []
+    real = confusions
+
+    def spied(matrices, labels):
+        figure = real(matrices, labels)
+        monkeypatch.setattr(figure, "suptitle", lambda text, **_: above.append(text))
+        return figure
+
+    monkeypatch.setattr(lssed_figure_2.plots, "confusions", spied)
+    how = {"split": "stratified", "allow_shared_speakers": True, "protocol": "paper"}
+    options = run(method="resnet18,fcn-attention", **how)
+    lssed_figure_2.main(options)
+    assert above == ["SELECTED ON THE TEST PART; NOT SPEAKER-DISJOINT"]
+    page = (options.out / "lssed_figure_2.md").read_text("utf-8").split("## ")[0]
+    for line in ("> SELECTED ON THE TEST PART: ", "> NOT SPEAKER-DISJOINT, ", "> training: ours"):
+        assert line in page
+    assert "> fcn-attention: " in page  # its parameters are its own
 
 
 def test_figure_2_needs_two_networks(run):
@@ -508,7 +576,7 @@ def test_table_6_says_what_it_needs(run, corpus, tmp_path):
     three = corpus.select(table.index[table["speaker"].isin(["s01", "s02", "s03"])])
     with pytest.raises(CorpusError, match=r"needs daic-woz=ROOT, or 4 speakers .* toy has 3"):
         lssed_table_6.main(run(three))
-    with pytest.raises(CheckpointError, match="ser needs --init FOLDER"):
+    with pytest.raises(CheckpointError, match=r"ser needs --init FOLDER.* take --method asr"):
         lssed_table_6.main(run(like_daic(corpus), method="ser"))
     linear = MODELS["linear_head"]
     checkpoint.save(tmp_path, linear[1](linear[0](2)), {"labels": ["a", "b"]})

@@ -498,6 +498,49 @@ def test_what_a_run_releases_can_be_started_from(clips, options, tmp_path):
     assert run(clips, again).report.n == 24
 
 
+def test_a_checkpoint_that_learned_from_who_is_tested_is_refused_or_named_first(
+    clips, options, tmp_path
+):
+    one = replace(METHOD, choose=False, training=replace(METHOD.training, epochs=1))
+    first = replace(options, folds=("session-1",))
+    folder = run(clips, first, one).folder / "checkpoint-session-1"
+    speakers = clips.corpus.utterances.groupby("session")["speaker"].unique()
+    second = options_in(options.store.parent, tmp_path / "b", init=folder, folds=("session-2",))
+    who = ", ".join(sorted(speakers["2"]))
+    with pytest.raises(SplitError, match=rf"tested \(toy: {who}\).*--allow-shared-speakers"):
+        run(clips, second, one)
+    assert not second.out.exists()
+    allowed = run(clips, replace(second, allow_shared_speakers=True), one)
+    assert page_of(allowed).startswith("> NOT SPEAKER-DISJOINT")
+    assert "tiny/checkpoint-session-1 learned from 2 speaker(s)" in page_of(allowed).splitlines()[0]
+    assert "started from tiny/checkpoint-session-1" in (
+        allowed.folder / "results_row.md"
+    ).read_text("utf-8")
+    elsewhere = replace(clips, corpus=replace(clips.corpus, name="other"))  # s01 of another corpus
+    third = replace(second, out=tmp_path / "c")
+    page = page_of(run(elsewhere, third, one))
+    assert page.startswith("> training started from the checkpoint tiny/checkpoint-session-1")
+    again = tmp_path / "c" / "tiny" / "checkpoint-session-2"  # what it learned before counts
+    with pytest.raises(SplitError, match="learned from 2 speaker"):
+        run(clips, replace(second, out=tmp_path / "d", init=again), one)
+
+
+def test_a_checkpoint_that_does_not_say_who_taught_it_is_refused(clips, options, tmp_path):
+    folder = released(tmp_path / "n", tiny(4), list(clips.corpus.scheme))
+    with pytest.raises(SplitError, match="does not say which speakers"):
+        run(clips, replace(options, init=folder))
+    parts = [{"name": "toy", "speakers": "s01"}]
+    broken = released(tmp_path / "m", tiny(4), list(clips.corpus.scheme), corpora=parts)
+    with pytest.raises(CheckpointError, match="m: `corpora` of its card is no list"):
+        run(clips, replace(options, init=broken))
+
+
+def test_a_checkpoint_that_this_run_would_overwrite_is_refused(clips, options):
+    folder = released(options.out / "tiny" / "checkpoint-session-1", tiny(4))
+    with pytest.raises(CheckpointError, match="would overwrite it: give another --out"):
+        run(clips, replace(options, init=folder))
+
+
 # the recipe
 
 
@@ -513,7 +556,7 @@ def three_speakers(corpus, place):
     return toy.load(place / "three")
 
 
-@pytest.mark.parametrize("method", dusha_table_3.METHODS)
+@pytest.mark.parametrize("method", ["dusha", "ours"])
 def test_dusha_table_3_runs_on_the_toy_corpus(three_speakers, place, tmp_path, method):
     corpus = three_speakers
     found = table_3(

@@ -300,7 +300,7 @@ def test_a_recording_that_cannot_be_read_is_named_and_the_rest_kept(few, tmp_pat
         victim.unlink()
     else:
         victim.write_bytes(b"no sound")
-    with pytest.raises(AudioError, match=f"{victim.name}: "):
+    with pytest.raises(AudioError, match=rf"{victim.name}: .*: leave it out of the table, or"):
         stored(copy, counted, store=tmp_path / "store", workers=workers)
     assert len(shards(tmp_path / "store")) == 2
     audio.write(victim, sound)
@@ -432,6 +432,20 @@ def test_the_verb_leaves_out_what_the_corpus_excludes(corpus, tmp_path):
     assert found.exit_code == 0, found.output
     assert "left out: s01_anger_1 (an empty file)" in found.output
     assert "lssed of 71 utterances" in found.output
+
+
+@pytest.mark.parametrize(("preset", "frame"), [("dusha", "0.02"), ("lssed", "0.064")])
+def test_the_verb_counts_what_is_shorter_than_a_frame(tmp_path, preset, frame):
+    for name, seconds in (("long", 0.5), ("between", 0.05), ("short", 0.01), ("least", 0.002)):
+        audio.write(tmp_path / f"{name}.wav", np.full(round(16_000 * seconds), 0.1, np.float32))
+    rows = "".join(f"{name}.wav,sad\n" for name in ("long", "between", "short", "least"))
+    (tmp_path / "mine.csv").write_text(f"file,label\n{rows}")
+    found = run("csv", tmp_path / "mine.csv", "--preset", preset, "--out", tmp_path / "store")
+    assert found.exit_code == 0, found.output
+    first, n = ("short", 2) if preset == "dusha" else ("between", 3)
+    assert f"{n} shorter than a frame of {frame} s, which recipes refuse: {first} ..." in (
+        " ".join(found.output.split())
+    )
 
 
 def test_the_verb_refuses_an_unknown_preset_with_the_known_ones(corpus, tmp_path):

@@ -464,6 +464,39 @@ def test_a_loss_that_is_no_number_names_epoch_batch_and_utterances(tmp_path, acc
     assert_same_weights(resumed, whole)
 
 
+def test_a_loss_that_is_no_number_names_utterances_by_their_ids_where_they_are_given():
+    names = [f"clip-{row}" for row in range(30)]
+    with pytest.raises(TrainingError) as caught:
+        train(wobbly(), Poisoned(toy(), 11, 0), CONSTANT, SoftLabels(), names=names)
+    batches = [batch.rows.tolist() for batch in toy().epoch(0)]
+    number = next(k for k, rows in enumerate(batches) if 11 in rows)
+    told = ", ".join(names[row] for row in batches[number][:8])
+    more = " ..." if len(batches[number]) > 8 else ""
+    assert str(caught.value).startswith(f"epoch 0, batch {number}, utterances {told}{more}: the")
+
+
+def test_names_of_utterances_change_nothing_of_a_state(tmp_path):
+    """A training that began without them goes on with them: they are no part of its identity."""
+    state = tmp_path / "state.safetensors"
+    whole, resumed = wobbly(), wobbly()
+    train(whole, toy(), CONSTANT, SoftLabels(), state=state)
+    names = [str(row) for row in range(30)]
+    found = train(resumed, toy(), CONSTANT, SoftLabels(), state=state, names=names)
+    assert found.resumed_from > 0
+    assert_same_weights(resumed, whole)
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_whole_state_is_spoken_of_only_where_one_was_saved(tmp_path, saved):
+    state = tmp_path / "state.safetensors" if saved else None
+    for what, objective in ((Poisoned(toy(), 11, 1), SoftLabels()), (toy(), Steep())):
+        with pytest.raises(TrainingError) as caught:
+            train(wobbly(), what, CONSTANT, objective, state=state)
+        assert ("the last state saved is whole" in str(caught.value)) == saved
+        if saved:
+            state.unlink()
+
+
 def test_a_loss_without_bound_stops_too():
     data = toy()
     data.x[4] = math.inf  # infinity less infinity
@@ -524,7 +557,10 @@ def test_a_full_disk_is_named_and_the_last_good_state_goes_on(tmp_path, before):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     message = str(caught.value)
     assert message.startswith(f"{state}: the state of step {before + 1} cannot be written (")
-    assert message.endswith("; the state before it is kept") == bool(before)
+    assert ("; the state before it is kept: make room" in message) == bool(before)
+    assert message.endswith(
+        "make room, or give another --out; give the command again and it goes on"
+    )
     assert "\n" not in message
     assert list(tmp_path.iterdir()) == ([state] if before else [])  # and nothing half written
     whole, resumed = wobbly(), wobbly()

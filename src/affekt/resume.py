@@ -52,7 +52,8 @@ def save_state(
     except (OSError, SafetensorError) as problem:
         kept = "; the state before it is kept" if path.exists() else ""
         raise CheckpointError(
-            f"{path}: the state of step {state.step} cannot be written ({problem}){kept}"
+            f"{path}: the state of step {state.step} cannot be written ({problem}){kept}: make"
+            " room, or give another --out; give the command again and it goes on"
         ) from None
 
 

@@ -11,11 +11,13 @@ import math
 import multiprocessing
 import os
 import signal
+import threading
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from pathlib import Path
@@ -30,10 +32,11 @@ from affekt import audio
 from affekt.atomic import replacing
 from affekt.corpus import Corpus
 from affekt.decode import name_of
-from affekt.exceptions import AffektError
+from affekt.exceptions import AffektError, AudioError
 
 UTTERANCES_PER_SHARD = 256
 ENDING = ".safetensors"
+REMEDY = "leave it out of the table, or give its reason under `excluded`"
 NAMES = {"values", "shapes", "keys", "fingerprints", "seconds"}
 
 Float32 = NDArray[np.float32]
@@ -283,11 +286,13 @@ def _computed(
         for path, pieces in shards.items():
             yield path, _compute_shard(compute, pieces, path)
         return
-    pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=_ignore_interrupts
-    )
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
     try:
-        begun = {pool.submit(_compute_shard, compute, shards[path], path): path for path in shards}
+        with _interrupts_ignored():  # inherited by workers, so they never hear Ctrl-C
+            begun = {
+                pool.submit(_compute_shard, compute, part, path): path
+                for path, part in shards.items()
+            }
         for done in as_completed(begun):
             yield begun[done], done.result()
     except BrokenProcessPool as problem:
@@ -299,9 +304,20 @@ def _computed(
         pool.shutdown(cancel_futures=True)
 
 
-def _ignore_interrupts() -> None:
-    """Leave Ctrl-C, which all processes of a terminal hear, to the one that waits for this."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Leave Ctrl-C, which all processes of a terminal hear, to the one that waits for the others.
+
+    Other threads than the main one cannot, and hear nothing of it either.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _compute_shard(compute: Compute, pieces: Sequence[Piece], target: Path) -> list[Warning]:
@@ -310,7 +326,10 @@ def _compute_shard(compute: Compute, pieces: Sequence[Piece], target: Path) -> l
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         for piece in pieces:
-            waveform = audio.load(piece.path, start=piece.start, end=piece.end)
+            try:
+                waveform = audio.load(piece.path, start=piece.start, end=piece.end)
+            except AudioError as problem:
+                raise AudioError(f"{problem}: {REMEDY}") from problem
             try:
                 arrays.append(np.asarray(compute(waveform)))
             except AffektError as problem:

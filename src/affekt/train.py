@@ -79,6 +79,7 @@ def train(
     after_epoch: Callable[[nn.Module], None] | None = None,
     state: Path | None = None,
     on_step: Callable[[int, int, float], None] | None = None,
+    names: Sequence[str] | None = None,
 ) -> Trained:
     """Train the parameters that require gradients, in place.
 
@@ -92,6 +93,7 @@ def train(
         after_epoch: changes the model behind each epoch, before it is judged.
         state: file for the resumable state; if it exists, training goes on from there.
         on_step: told (steps done, all steps, loss) after each step: a progress bar, a log.
+        names: the utterance of each row of the training part, which errors then name.
 
     Raises:
         CheckpointError: `state` is damaged, belongs to another model, data or options, or cannot
@@ -129,7 +131,7 @@ def train(
             network.train()
             where = (step - 1, n_steps)
             ran.append(_step(network, group, objective, optimizer, accelerator, options, where))
-            _check_loss(ran[-1], epoch, number, group)
+            _check_loss(ran[-1], epoch, number, group, names, state)
             now = replace(now, step=step, seconds=time.monotonic() - began)
             if number == per_epoch - 1:
                 now = _end_of_epoch(model, now, judge, after_epoch, accelerator)
@@ -140,7 +142,7 @@ def train(
             )
             if step % options.save_every and not last:
                 continue
-            _check_weights(parameters, step)
+            _check_weights(parameters, step, state)
             if state is not None:
                 accelerator.wait_for_everyone()
                 if accelerator.is_main_process:
@@ -262,25 +264,42 @@ def _step(
     return missed
 
 
-def _check_loss(loss: float, epoch: int, number: int, group: Sequence[Batch]) -> None:
+def _check_loss(
+    loss: float,
+    epoch: int,
+    number: int,
+    group: Sequence[Batch],
+    names: Sequence[str] | None,
+    state: Path | None,
+) -> None:
     """Stop where a loss is not finite, before anything is saved."""
     if math.isfinite(loss):
         return
     rows = [int(row) for batch in group if batch.rows is not None for row in batch.rows.flatten()]
     rows = [row for row in rows if row >= 0]
-    which = f", utterances {rows[:8]}{' ...' if rows[8:] else ''} of the training part"
+    which, more = "", " ..." if rows[8:] else ""
+    if rows and names is not None:
+        which = f", utterances {', '.join(names[row] for row in rows[:8])}{more}"
+    elif rows:
+        which = f", utterances {rows[:8]}{more} of the training part"
     raise TrainingError(
-        f"epoch {epoch}, batch {number}{which if rows else ''}: the loss is {loss}; the last state"
-        " saved is whole: look at these utterances, or lower the learning rate"
+        f"epoch {epoch}, batch {number}{which}: the loss is {loss}{_saved(state)}: look at these"
+        " utterances, or lower the learning rate"
     )
 
 
-def _check_weights(parameters: Sequence[Tensor], step: int) -> None:
+def _saved(state: Path | None) -> str:
+    """Say that there is a state to go on from, where there is one."""
+    there = state is not None and state.exists()
+    return "; the last state saved is whole" if there else ""
+
+
+def _check_weights(parameters: Sequence[Tensor], step: int, state: Path | None) -> None:
     """Stop before weights are saved that a finite loss with an infinite gradient has spoilt."""
     if not all(bool(torch.isfinite(values).all()) for values in parameters):
         raise TrainingError(
-            f"step {step}: weights are not finite, though the loss was; the last state saved is"
-            " whole: lower the learning rate, or clip the gradient"
+            f"step {step}: weights are not finite, though the loss was{_saved(state)}: lower the"
+            " learning rate, or clip the gradient"
         )
 
 

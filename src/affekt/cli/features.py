@@ -36,7 +36,7 @@ def features(
     What the store holds already is not computed again: a run that was stopped
     goes on where it was, and corpora may share a store. Utterances that the
     corpus excludes are left out and named; a recording that cannot be decoded
-    is an error.
+    is an error. What is shorter than a frame is counted.
 
     \b
     Examples:
@@ -46,7 +46,7 @@ def features(
     from affekt.cli.progress import bars
     from affekt.corpora import source
     from affekt.features import FEATURES
-    from affekt.store import stored
+    from affekt.store import REMEDY, stored
 
     if preset not in PRESETS:
         raise TableError(f"--preset {preset!r}: there are {', '.join(PRESETS)}")
@@ -65,11 +65,27 @@ def features(
             workers=workers,
             on_utterances=start(f"{corpus.name}: {preset}", len(kept)),
         )
+    frame = _frame(preset)
+    short = kept.utterances.index[found.seconds < frame]
+    if len(short):
+        typer.echo(
+            f"{len(short)} shorter than a frame of {frame:g} s, which recipes refuse: {short[0]}"
+            f"{' ...' if len(short) > 1 else ''}: {REMEDY}",
+            err=True,
+        )
     hours = found.seconds.sum() / 3600
     typer.echo(
         f"{out}: {preset} of {len(kept)} utterances of {corpus.name}, {hours:.2f} h,"
         f" {_shapes(found.features)}"
     )
+
+
+def _frame(preset: str) -> float:
+    """Length of a frame, s: two hops."""
+    from affekt import audio, features
+
+    hop = {"whisper": features.WHISPER, "dusha": features.DUSHA}.get(preset, features.LSSED).hop
+    return 2 * hop / audio.SAMPLE_RATE
 
 
 def _shapes(found: "Features") -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from affekt.corpora.tree import CheckReport, Walk, assemble, audio_files, compare, fault
 from affekt.corpus import Corpus
-from affekt.exceptions import CorpusError
+from affekt.exceptions import CorpusError, TableError
 from affekt.scheme import NOUNS, Categories
 from affekt.tables import one_hot
 
@@ -100,6 +100,7 @@ def load_csv(path: str | Path, *, name: str | None = None, durations: bool = Fal
     table = _read(path)
     if "utterance" not in table.columns:
         table["utterance"] = _ids(table)
+    _refuse_repeated(table["utterance"], path)
     table = table.set_index("utterance")
     labels = _labels(table, path)
     if "excluded" not in table.columns:
@@ -213,6 +214,23 @@ def _our_names(columns: list[str]) -> list[str]:
         if ALIASES.get(column, column) not in ours:
             ours[number] = ALIASES[column]
     return ours
+
+
+def _refuse_repeated(ids: pd.Series, path: Path) -> None:
+    """Refuse an utterance that has two rows.
+
+    Raises:
+        TableError: naming both, counted from 1 below the header.
+    """
+    repeated = ids.duplicated() & ids.notna()
+    if repeated.any():
+        row = int(repeated.to_numpy().argmax())
+        first = int((ids == ids.iloc[row]).to_numpy().argmax())
+        raise TableError(
+            f"{path}, row {row + 1}: utterance {ids.iloc[row]!r} occurs twice, first in row"
+            f" {first + 1}: leave one out, or tell them apart by `start` and `end` or by ids in a"
+            " column `utterance`"
+        )
 
 
 def _ids(table: pd.DataFrame) -> list[str]:

@@ -122,7 +122,8 @@ def method(name: str, options: RunOptions, *, denoised: bool) -> Method:
         twins = ADVERSARIAL if paper else replace(ADVERSARIAL, first_step=FIRST_TWINS)
         if "similar" in name:  # the authors' second variant (spec 2.8)
             twins = replace(twins, similarity=SIMILARITY)
-        found = replace(found, objective=twins, attack=twins.epsilon)
+        tell = partial(untaught_twins, first_step=twins.first_step)
+        found = replace(found, objective=twins, attack=twins.epsilon, tell=tell)
         if paper:
             found = replace(found, training=PAPER_ADV, batch_size=16, steps=10_000)
     if family == "mts" and paper:
@@ -168,3 +169,13 @@ def winning_scales(taught: Taught, clips: Sequence[Float32]) -> str:
     mean = {factor: np.mean([layer[factor] for layer in layers.values()]) for factor in factors}
     shares = [f"x{factor:g} {share:.3f}" for factor, share in mean.items()]
     return f"time scales that won: {', '.join(shares)}"
+
+
+def untaught_twins(taught: Taught, clips: Sequence[Float32], *, first_step: int) -> str:
+    """Say where ADV never learned from an attacked twin; "" where it did."""
+    if taught.steps > first_step:
+        return ""
+    return (
+        f"NO ADVERSARIAL TRAINING: twins begin behind step {first_step}, and it had"
+        f" {taught.steps}: give more --epochs"
+    )

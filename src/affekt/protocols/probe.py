@@ -219,6 +219,7 @@ def fit(
         SoftLabels(),
         state=state,
         on_step=lambda *_: tell(1) if tell else None,
+        names=[str(id_) for part in heard for id_ in part.corpus.utterances.index],
     )
     return head.eval()
 

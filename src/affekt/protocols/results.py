@@ -1,6 +1,6 @@
 """What a recipe leaves behind: report, predictions, picture, and one row for RESULTS.md."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,10 +22,11 @@ from affekt.zero_shot import ban
 
 @dataclass(frozen=True)
 class Result:
-    """A report and the folder it was written to."""
+    """A report, the folder it was written to, and what RESULTS.md says of its split."""
 
     report: Report
     folder: Path
+    split: str = ""
 
 
 def write(
@@ -43,7 +44,28 @@ def write(
         temporary.write_text(row + "\n", "utf-8")
     if find_spec("matplotlib"):
         plots.save(plots.confusion(report), folder / "confusion.png")
-    return Result(report, folder)
+    return Result(report, folder, split)
+
+
+def opening(results: Sequence[Result], out: Path) -> str:
+    """What a page on several reports begins with: their own first lines and splits, each once.
+
+    What not all of them say has the folders of those that do before it.
+
+    Args:
+        results: of the reports.
+        out: the folder that theirs are in.
+    """
+    said: dict[str, list[str]] = {}
+    for result in results:
+        split = [f"split: {result.split}"] if result.split else []
+        for note in dict.fromkeys([*result.report.notes, *split]):
+            said.setdefault(note, []).append(result.folder.relative_to(out).as_posix())
+    lines = [
+        note if len(names) == len(results) else f"{', '.join(names)}: {note}"
+        for note, names in said.items()
+    ]
+    return "".join(f"> {line}\n\n" for line in lines)
 
 
 def write_zero_shot(

@@ -1,16 +1,22 @@
 """A method on spectrograms, fold by fold: taught, released, asked, reported together."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 import torch
 from torch import nn
 
-from affekt.exceptions import CorpusError
+from affekt.exceptions import CorpusError, SplitError
 from affekt.protocols.clips import Clips
 from affekt.protocols.probe import RunOptions
-from affekt.protocols.released import release, started_from
+from affekt.protocols.released import (
+    guard_start,
+    name_of,
+    refuse_overwritten,
+    release,
+    started_from,
+)
 from affekt.protocols.results import Result, write
 from affekt.protocols.spectrograms import Method, Taught, teach
 from affekt.report import evaluate
@@ -114,8 +120,11 @@ def ask_folds(
 
     Raises:
         CorpusError: `--folds` names what is no fold.
-        SplitError: a fold shares speakers or recordings, and it is not allowed.
+        CheckpointError: the checkpoint of `--init` lies where this run writes.
+        SplitError: a fold shares speakers or recordings, or the checkpoint learned from speakers
+            that are tested, and it is not allowed.
     """
+    refuse_overwritten(options.out / name, options)
     chosen = chosen_folds(splits, options)
     head = [SELECTED_ON_TEST] if options.protocol == "paper" else []
     head += [*warnings_of(chosen, clips, options), *notes]
@@ -135,14 +144,17 @@ def ask_folds(
             head.append(
                 f"{split.name} had collapsed: trained anew at a rate of {taught.rate:g}{ends}"
             )
-        if method.tell is not None:
-            head.append(f"{split.name}: {method.tell(taught, test.spectrograms)}")
+        told = "" if method.tell is None else method.tell(taught, test.spectrograms)
+        if told:
+            head.append(f"{split.name}: {told}")
     head.append(
         f"{n_parameters:,} parameters; {minutes:.0f} min of training; epochs: {', '.join(epochs)}"
     )
     fold_of = pd.Series({id_: split.name for split in chosen for id_ in split.test})
     if len(chosen) < len(splits):
         split_name = f"{split_name}: {len(chosen)} of them"
+    if options.init is not None:
+        split_name = f"{split_name}, started from {name_of(options.init)}"
     if options.protocol == "paper":  # its row in RESULTS.md says so, too
         split_name = f"{SELECTED}: {split_name}"
     found = {way: pd.concat(tables).rename_axis("utterance") for way, tables in parts.items()}
@@ -181,13 +193,42 @@ def count_parameters(model: nn.Module) -> int:
 
 
 def warnings_of(splits: Sequence[Split], clips: Clips, options: RunOptions) -> list[str]:
-    """Guard every fold before any is trained on; what is shared and allowed is said."""
+    """Guard every fold before any is trained on; what is shared and allowed is said.
+
+    So is the checkpoint that training starts from, which is guarded as well.
+    """
     shared = options.allow_shared_speakers
     table, prints = clips.corpus.utterances, clips.fingerprints
     found = [
         guard(split, table, fingerprints=prints, allow_shared_speakers=shared) for split in splits
     ]
-    return [warning for warning in found if warning]
+    tested = [id_ for split in splits for id_ in split.test]
+    found.insert(0, guard_start(clips.corpus, tested, options))
+    warnings = [warning for warning in found if warning]
+    if options.init is not None:
+        warnings.append(f"training started from the checkpoint {name_of(options.init)}")
+    return warnings
+
+
+def refuse_shared(clips: Mapping[str, Clips]) -> None:
+    """Refuse two corpora that hold the same recordings.
+
+    Raises:
+        SplitError: naming them.
+    """
+    (one, first), (other, second) = clips.items()
+    there = {second.fingerprints[id_]: id_ for id_ in second.corpus.utterances.index}
+    pairs = [
+        f"{one}/{id_} = {other}/{there[first.fingerprints[id_]]}"
+        for id_ in first.corpus.utterances.index
+        if first.fingerprints[id_] in there
+    ]
+    if pairs:
+        raise SplitError(
+            f"{one} and {other} share {len(pairs)} recording(s) ({', '.join(pairs[:3])}"
+            f"{', ...' if pairs[3:] else ''}): leave them out of one table, or give their reason"
+            " under `excluded`"
+        )
 
 
 def teach_fold(

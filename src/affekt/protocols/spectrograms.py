@@ -70,7 +70,8 @@ class Method:
         trim: leave out what is not audible before and behind.
         least: frames; a shorter clip is repeated.
         attack: the test part is asked a second time, shifted by an attacker's steps of this size.
-        tell: what a taught network has to say for the report, when it hears some clips.
+        tell: what a taught network has to say for the report, when it hears some clips; "" for
+            nothing.
     """
 
     build: Callable[[int], nn.Module]
@@ -106,6 +107,7 @@ class Taught:
     trained: Trained
     rate: float  # the learning rate that it took
     epochs: int  # planned
+    steps: int = 0  # planned
     collapsed: bool = False  # it calls all it learned from the same, where they are not
 
     def ask(self, clips: Sequence[Float32], attack: float | None = None) -> Floats:
@@ -231,7 +233,8 @@ def _teach(
     )
     epochs = options.epochs or _planned(method, len(batches))
     how = replace(method.training, learning_rate=rate, epochs=epochs, seed=options.seed)
-    tell = options.progress(what, how.epochs * -(-len(batches) // how.accumulate))
+    steps = how.epochs * -(-len(batches) // how.accumulate)
+    tell = options.progress(what, steps)
     trained = train(
         model,
         batches,
@@ -242,7 +245,7 @@ def _teach(
         state=state,
         on_step=lambda *_: tell(1),
     )
-    return Taught(model.eval(), mean, scale, trained, rate, epochs)
+    return Taught(model.eval(), mean, scale, trained, rate, epochs, steps)
 
 
 def _draw(method: Method, train_: Clips) -> Callable[[np.random.Generator], Rows]:

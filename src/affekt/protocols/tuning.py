@@ -241,7 +241,8 @@ def tune(
         how = replace(how, epochs=options.epochs)
     tell = options.progress(what, how.epochs * len(batches))
     objective = Multitask(domain_weight=plan.domain_weight, smoothing=plan.smoothing)
-    train(model, batches, how, objective, state=state, on_step=lambda *_: tell(1))
+    names = list(heard.corpus.utterances.index)
+    train(model, batches, how, objective, state=state, on_step=lambda *_: tell(1), names=names)
     if plan.balance == "logits":
         for network in (model, before):
             network.head.linear.bias.data -= torch.from_numpy(np.log(target.mean(0) + SHARE_FLOOR))

@@ -18,17 +18,24 @@ from affekt.exceptions import CorpusError
 from affekt.protocols.clips import Clips
 from affekt.protocols.folds import folds_of
 from affekt.protocols.probe import RunOptions
-from affekt.protocols.released import release
+from affekt.protocols.released import name_of, refuse_overwritten, release, started_from
 from affekt.protocols.results import Result, write
-from affekt.protocols.spectrogram_folds import FOLDS_READ, chosen_methods, cross_validate
+from affekt.protocols.spectrogram_folds import (
+    FOLDS_READ,
+    chosen_folds,
+    chosen_methods,
+    cross_validate,
+    refuse_shared,
+    warnings_of,
+)
 from affekt.protocols.spectrograms import Taught, clips_of, teach
 from affekt.recipes.dusha_table_3 import METHODS
 from affekt.report import evaluate
-from affekt.splits import by_speaker, guard
+from affekt.splits import by_speaker
 from affekt.votes.majority import majority
 from affekt.votes.shares import shares
 
-READS = FOLDS_READ | {"split"}
+READS = FOLDS_READ | {"method", "split"}
 N_FOLDS = 5  # one fifth of the crowd's speakers is tested
 TARGETS = {"soft": shares, "hard": majority}
 WAYS = ("soft", "soft-tuned", "hard", "hard-tuned", "from-nothing")  # rows, for `--method`
@@ -44,40 +51,51 @@ def main(options: RunOptions) -> list[Result]:
     asked = chosen_methods(WAYS, options, WAYS)
     crowd, other = _pair(options)
     tuning, (splits, split_name) = clips_of(other, TUNED, options), folds_of(other, options)
+    heard = _heard(crowd, options)
+    refuse_shared({crowd.name: heard, other.name: tuning})
+    if any(name.endswith("-tuned") for name in asked):
+        warnings_of(chosen_folds(splits, options), tuning, options)  # before the crowd teaches
+    taught: dict[str, Result] = {}
     results = []
     for name in WAYS:
-        taught_by, _, tuned = name.partition("-")
+        taught_by = name.removesuffix("-tuned")
         if name not in asked:
             continue
+        if taught_by in TARGETS and taught_by not in taught:  # a state that is done costs nothing
+            taught[taught_by] = _crowd(taught_by, heard, options)
         if name in TARGETS:
-            results.append(_crowd(name, crowd, options))
+            results.append(taught[name])
             continue
         method, begun = FROM_NOTHING, replace(options, init=None)
-        if tuned == "tuned":
+        if name != "from-nothing":
             method, begun = TUNED, replace(options, init=options.out / taught_by / "network")
-            if not (options.out / taught_by / "network").is_dir():
-                _crowd(taught_by, crowd, options)
         results.append(cross_validate(tuning, splits, split_name, name, method, begun))
     return results
 
 
-def _crowd(name: str, crowd: Corpus, options: RunOptions) -> Result:
+def _heard(crowd: Corpus, options: RunOptions) -> Clips:
+    """Give the clips that anybody voted on."""
+    assert crowd.votes is not None
+    ids = crowd.utterances.index[crowd.utterances.index.isin(crowd.votes["utterance"])]
+    return clips_of(crowd.select(ids), CROWD, options)
+
+
+def _crowd(name: str, clips: Clips, options: RunOptions) -> Result:
     """Teach what the crowd said, one way or the other; test on a fifth of the speakers; release."""
-    votes = crowd.votes
+    table, scheme, votes = clips.corpus.utterances, clips.corpus.scheme, clips.corpus.votes
     assert votes is not None
-    heard = crowd.utterances.index.isin(votes["utterance"])
-    clips = clips_of(crowd.select(crowd.utterances.index[heard]), CROWD, options)
-    table = clips.corpus.utterances
+    refuse_overwritten(options.out / name, options)
     split = by_speaker(table, min(N_FOLDS, table["speaker"].nunique()), seed=options.seed)[0]
-    guard(split, table, fingerprints=clips.fingerprints)
+    notes = warnings_of([split], clips, options)
     votes = votes[votes["utterance"].isin(table.index)]
-    target = TARGETS[name](votes, crowd.scheme).loc[table.index]
-    known = replace(clips, corpus=clips.corpus.relabel(target, crowd.scheme)).select(split.train)
-    taught = teach(CROWD, known, None, options, state=options.out / name, what=name)
-    truth = shares(votes, crowd.scheme).loc[list(split.test)]
+    target = TARGETS[name](votes, scheme).loc[table.index]
+    known = replace(clips, corpus=clips.corpus.relabel(target, scheme)).select(split.train)
+    state = options.out / f"{name}{started_from(options)}"
+    taught = teach(CROWD, known, None, options, state=state, what=name)
+    truth = shares(votes, scheme).loc[list(split.test)]
     folder = options.out / name / "network"
     release(folder, taught, [known.corpus], CROWD, options, split=f"{name}, {split.name}")
-    return _report(taught, clips.select(split.test), truth, name, options)
+    return _report(taught, clips.select(split.test), truth, name, notes, options)
 
 
 def _pair(options: RunOptions) -> tuple[Corpus, Corpus]:
@@ -96,7 +114,12 @@ def _pair(options: RunOptions) -> tuple[Corpus, Corpus]:
 
 
 def _report(
-    taught: Taught, test: Clips, truth: pd.DataFrame, name: str, options: RunOptions
+    taught: Taught,
+    test: Clips,
+    truth: pd.DataFrame,
+    name: str,
+    notes: list[str],
+    options: RunOptions,
 ) -> Result:
     """Judge by what most of the crowd heard."""
     logits = torch.from_numpy(taught.ask(test.spectrograms))
@@ -106,8 +129,11 @@ def _report(
         truth,
         answer,
         speakers=test.corpus.utterances["speaker"],
-        notes=[f"{minutes:.0f} min of training; epochs: {taught.epochs}"],
+        notes=[*notes, f"{minutes:.0f} min of training; epochs: {taught.epochs}"],
         seed=options.seed,
     )
     what = f"{test.corpus.name}, what most heard, taught {name} labels ({minutes:.0f} min)"
-    return write(report, answer, options.out / name, what, f"1 of {N_FOLDS} by speaker", options)
+    split = f"1 of {N_FOLDS} by speaker"
+    if options.init is not None:
+        split = f"{split}, started from {name_of(options.init)}"
+    return write(report, answer, options.out / name, what, split, options)

@@ -20,6 +20,7 @@ import numpy as np
 
 from affekt import augment
 from affekt.corpus import Corpus
+from affekt.exceptions import CheckpointError, CorpusError
 from affekt.models import MobileNetAttention, MobileNetAttentionConfig
 from affekt.objectives import SoftLabels
 from affekt.protocols.clips import Float32
@@ -55,8 +56,24 @@ def main(options: RunOptions) -> list[Result]:
 
 
 def run(name: str, corpus: Corpus, options: RunOptions) -> list[Result]:
-    """Run a method: a report of all, and of Dusha one of each domain's test part."""
+    """Run a method: a report of all, and of Dusha one of each domain's test part.
+
+    Raises:
+        CheckpointError: `podcast-tune` has nothing to tune.
+        CorpusError: the corpus has nothing of the domain that the method learns from.
+    """
     method = METHODS[name]
+    if name == "podcast-tune" and options.init is None:
+        raise CheckpointError(
+            "podcast-tune needs --init FOLDER, a checkpoint of `--method crowd`; what learns from"
+            " podcasts alone is `--method podcast`"
+        )
+    if name in LEARN_FROM and LEARN_FROM[name] not in set(corpus.utterances.get("domain", ())):
+        raise CorpusError(
+            f"--method {name} learns from Dusha's {LEARN_FROM[name]} part, and no row of"
+            f" {corpus.name} has it under `domain`: give --corpus dusha-manifests=FOLDER, or"
+            " --method dusha or ours"
+        )
     clips = clips_of(corpus, method, options)
     splits, split_name = folds_of(clips.corpus, options)
     domains = clips.corpus.utterances.get("domain")

@@ -21,8 +21,8 @@ from affekt.metrics import confusion_accuracy, confusion_recall
 from affekt.protocols.folds import only_corpus
 from affekt.protocols.lssed_networks import NETWORKS
 from affekt.protocols.probe import RunOptions
-from affekt.protocols.results import Result
-from affekt.protocols.spectrogram_folds import chosen_methods
+from affekt.protocols.results import Result, opening
+from affekt.protocols.spectrogram_folds import SELECTED, chosen_methods
 from affekt.recipes import lssed_table_5
 
 READS = lssed_table_5.READS
@@ -43,6 +43,7 @@ REFERENCE = {  # %, rows truth, in the order of LSSED_4: anger, neutral, happine
 N_TESTED = (1298, 12092, 5406, 2410)  # utterances of each class in the paper's test part
 PAIR = tuple(REFERENCE)
 SMALL_PAIR = ("mts-3-resnet18", "pyresnet50")
+MARKS = (SELECTED, "NOT SPEAKER-DISJOINT")  # how the notes begin that no picture may go without
 
 Floats = NDArray[np.float64]
 
@@ -63,10 +64,19 @@ def main(options: RunOptions) -> list[Result]:
     if corpus.name == "lssed":
         matrices |= {f"{name}, paper": as_counts(REFERENCE[name]) for name in names if name in PAIR}
     with replacing(options.out / "lssed_figure_2.md") as temporary:
-        temporary.write_text(page(matrices, labels), "utf-8")
+        temporary.write_text(opening(results, options.out) + page(matrices, labels), "utf-8")
     if find_spec("matplotlib"):
-        plots.save(plots.confusions(matrices, labels), options.out / "confusions.png")
+        figure = plots.confusions(matrices, labels)
+        if marks := marks_of(results):
+            figure.suptitle("; ".join(marks), fontweight="bold")
+        plots.save(figure, options.out / "confusions.png")
     return results
+
+
+def marks_of(results: Sequence[Result]) -> list[str]:
+    """Give what the picture says above all, since it is shown without its page."""
+    notes = [note for result in results for note in result.report.notes]
+    return [mark for mark in MARKS if any(note.startswith(mark) for note in notes)]
 
 
 def as_counts(percent: Sequence[Sequence[float]], n: Sequence[int] = N_TESTED) -> Floats:

@@ -14,26 +14,27 @@ from collections.abc import Mapping
 import numpy as np
 
 from affekt.atomic import replacing
-from affekt.corpus import concat
 from affekt.exceptions import CorpusError
 from affekt.protocols.clips import Clips
 from affekt.protocols.four_classes import four_classes
 from affekt.protocols.lssed_networks import NETWORKS, method
 from affekt.protocols.probe import RunOptions
-from affekt.protocols.results import Result, write
+from affekt.protocols.released import guard_start, name_of, refuse_overwritten
+from affekt.protocols.results import Result, opening, write
 from affekt.protocols.spectrogram_folds import (
     FOLDS_READ,
     SELECTED,
     SELECTED_ON_TEST,
     answers,
     chosen_methods,
+    refuse_shared,
     teach_fold,
     warnings_of,
 )
 from affekt.protocols.spectrograms import Taught, clips_of
 from affekt.recipes.lssed_table_5 import TEST_SHARE
 from affekt.report import evaluate
-from affekt.splits import Split, by_speaker, guard, stratified
+from affekt.splits import Split, by_speaker, stratified
 
 READS = FOLDS_READ - {"folds"} | {"method", "split", "training"}
 REFERENCE = {  # accuracy, UAR on the other corpus, less those at home
@@ -59,10 +60,10 @@ def main(options: RunOptions) -> list[Result]:
     for name in names:
         way = method(name, options, denoised="lssed" in options.corpora)
         clips = {corpus.name: clips_of(corpus, way, options) for corpus in corpora}
-        _refuse_shared(clips)
+        refuse_shared(clips)
+        guarded = _guarded(name, clips, options)
         for here, there in (tuple(clips), tuple(clips)[::-1]):
-            split = _held_out(clips[here], options)
-            warnings = warnings_of([split], clips[here], options)
+            split, warnings = guarded[here]
             taught = teach_fold(clips[here], split, f"{name}-{here}", way, options)
             known = clips[here].select(split.train)
             home = _report(taught, known, clips[here].select(split.test), name, warnings, options)
@@ -71,25 +72,27 @@ def main(options: RunOptions) -> list[Result]:
             shown = f"{name}, {SELECTED}" if options.protocol == "paper" else name
             lines.append(_line(shown, here, there, home, away))
     with replacing(options.out / "lssed_table_4.md") as temporary:
-        temporary.write_text("\n".join(lines) + "\n", "utf-8")
+        temporary.write_text(opening(results, options.out) + "\n".join(lines) + "\n", "utf-8")
     return results
 
 
-def _refuse_shared(clips: Mapping[str, Clips]) -> None:
-    """Refuse two corpora that hold the same recordings.
+def _guarded(
+    name: str, clips: Mapping[str, Clips], options: RunOptions
+) -> dict[str, tuple[Split, list[str]]]:
+    """Give what each corpus holds out, and what its reports begin with, before any training.
 
     Raises:
-        SplitError: naming them.
+        CheckpointError: the checkpoint of `--init` lies where this run writes.
+        SplitError: speakers are shared, or that checkpoint learned from some who are tested.
     """
-    whole = concat([part.corpus for part in clips.values()])
-    prints = {
-        f"{n}/{id_}": print_ for n, c in clips.items() for id_, print_ in c.fingerprints.items()
-    }
-    first, second = (
-        tuple(f"{name}/{id_}" for id_ in part.corpus.utterances.index)
-        for name, part in clips.items()
-    )
-    guard(Split(" to ".join(clips), first, second), whole.utterances, fingerprints=prints)
+    found = {}
+    for here, there in (tuple(clips), tuple(clips)[::-1]):
+        refuse_overwritten(options.out / f"{name}-{here}", options)
+        split, other = _held_out(clips[here], options), clips[there].corpus
+        away = guard_start(other, other.utterances.index, options)  # it is asked about all of it
+        warnings = warnings_of([split], clips[here], options)
+        found[here] = split, [away, *warnings] if away else warnings
+    return found
 
 
 def _held_out(clips: Clips, options: RunOptions) -> Split:
@@ -137,7 +140,10 @@ def _report(
         seed=options.seed,
     )
     folder = options.out / f"{name}-{here}-{where.replace(' ', '-')}"
-    split = f"{SELECTED}: {where}" if selected else where
+    split = where
+    if options.init is not None:
+        split = f"{split}, started from {name_of(options.init)}"
+    split = f"{SELECTED}: {split}" if selected else split
     return write(report, predictions, folder, f"{here}, 4 classes, {name}", split, options)
 
 

@@ -27,7 +27,7 @@ import pandas as pd
 from affekt.atomic import replacing
 from affekt.corpora.daic_woz import DAIC_WOZ_2, by_person
 from affekt.corpus import Corpus
-from affekt.exceptions import CorpusError
+from affekt.exceptions import CheckpointError, CorpusError
 from affekt.protocols.backbones import learn, listen
 from affekt.protocols.folds import only_corpus
 from affekt.protocols.probe import RunOptions
@@ -57,6 +57,12 @@ def main(options: RunOptions) -> list[Result]:
     names = chosen_methods(
         METHODS, options, ("asr",) if played and options.init is None else REFERENCE
     )
+    without = [name for name in names if name.startswith("ser")]
+    if without and options.init is None:
+        raise CheckpointError(
+            f"{without[0]} needs --init FOLDER, a checkpoint of lssed_table_5 or lssed_table_4:"
+            " give it, or take --method asr, which needs none"
+        )
     if played:
         corpus = rehearsal(corpus)
     notes = [REHEARSAL] if played else []
