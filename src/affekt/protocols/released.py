@@ -32,7 +32,11 @@ def release(
         split: which part of the corpora that is.
     """
     how: dict[str, Any] = asdict(method.training)
-    how |= {"epochs": taught.epochs, "learning_rate": taught.rate, "seed": options.seed}
+    how |= {
+        "epochs": taught.epochs,
+        "learning_rate": float(f"{taught.rate:.6g}"),
+        "seed": options.seed,
+    }
     card = {
         "version": __version__,
         "licence": "see the licences of its corpora",

@@ -244,6 +244,7 @@ def _teach(
         after_epoch=method.after_epoch,
         state=state,
         on_step=lambda *_: tell(1),
+        names=list(map(str, train_.corpus.utterances.index)),
     )
     return Taught(model.eval(), mean, scale, trained, rate, epochs, steps)
 
