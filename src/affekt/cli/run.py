@@ -91,8 +91,8 @@ def run(
 ) -> None:
     """Run a recipe: train, predict, report, and a row for RESULTS.md; without one, list them.
 
-    An interrupted run goes on where it was when the command is given again. An option that the
-    recipe does not read is refused.
+    An interrupted run goes on where it was when the command is given again. An
+    option that the recipe does not read is refused.
 
     \b
     Examples:
