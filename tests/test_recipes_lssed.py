@@ -18,14 +18,27 @@ from affekt.corpora import toy
 from affekt.corpora.daic_woz import DAIC_WOZ_2
 from affekt.corpora.lssed import LSSED_4, LSSED_11
 from affekt.exceptions import AffektError, CheckpointError, CorpusError, SplitError
-from affekt.models import MODELS, PyResNet, ResNet, ResNetConfig
+from affekt.models import (
+    MODELS,
+    MultiScale,
+    MultiScaleConfig,
+    PyResNet,
+    PyResNetConfig,
+    ResNet,
+    ResNetConfig,
+)
 from affekt.plots import confusions
 from affekt.protocols import lssed_networks
 from affekt.protocols.clips import repeated
 from affekt.protocols.four_classes import four_classes
 from affekt.protocols.lssed_networks import DENOISED, NETWORKS, PLAIN, method
 from affekt.protocols.probe import RunOptions
-from affekt.protocols.spectrogram_folds import chosen_folds, held_out, teach_fold
+from affekt.protocols.spectrogram_folds import (
+    chosen_folds,
+    count_parameters,
+    held_out,
+    teach_fold,
+)
 from affekt.protocols.spectrograms import Taught, clips_of, start_from, teach
 from affekt.recipes import (
     RECIPES,
@@ -716,3 +729,12 @@ def test_a_row_of_the_table_with_one_command(corpus, store, tmp_path):
     assert report_of(tmp_path / "resnet18")["n"] == 12
     wrong = CliRunner().invoke(cli.app, ["run", "lssed_table_5", *words[:-1], "mine"])
     assert "--training mine: give ours or paper" in str(wrong.exception)
+
+
+def test_parameters_are_those_of_the_paper_and_tied_kernels_count_once():
+    assert count_parameters(PyResNet(PyResNetConfig(4, depth=50))) == 22_825_220
+    plain, tied = (
+        MultiScale(MultiScaleConfig(4, backbone="resnet", depth=18, n_branches=3, compat=compat))
+        for compat in (False, True)
+    )
+    assert count_parameters(tied) == count_parameters(plain)

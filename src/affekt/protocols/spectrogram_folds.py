@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from affekt.exceptions import CorpusError, SplitError
+from affekt.models import MultiScale
 from affekt.protocols.clips import Clips
 from affekt.protocols.probe import RunOptions
 from affekt.protocols.released import (
@@ -189,7 +190,9 @@ def report_folds(
 
 def count_parameters(model: nn.Module) -> int:
     """Count what is learnt; kernels that the authors' MTS ties to another are no further ones."""
-    return sum(p.numel() for name, p in model.named_parameters() if ".branches." not in name)
+    tied = ".branches." if isinstance(model, MultiScale) else None
+    named = model.named_parameters()
+    return sum(p.numel() for name, p in named if tied is None or tied not in name)
 
 
 def warnings_of(splits: Sequence[Split], clips: Clips, options: RunOptions) -> list[str]:
