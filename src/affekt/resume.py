@@ -68,7 +68,8 @@ def restore_state(
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = file.keys()
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError) as problem:
         raise CheckpointError(
             f"{path}: not a readable training state ({problem}); {REMEDY}"

@@ -178,10 +178,11 @@ def voices(heard: Sequence[Heard], options: RunOptions) -> Voices:
         fingerprints |= {f"{name}/{id_}": of_it for id_, of_it in part.fingerprints.items()}
         measured = part.corpus.utterances.assign(duration=found.seconds)
         corpora.append(replace(part.corpus, utterances=measured))
+    alone = np.concatenate([part.alone for part in heard])
     whole = Heard(
         concat(corpora),
-        np.concatenate([part.alone for part in heard]),
-        np.concatenate([part.in_context for part in heard])[:0],
+        alone,
+        alone[:0],
         np.concatenate([part.seconds for part in heard]),
         fingerprints,
     )

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from affekt import checkpoint
+from affekt.corpus import concat
 from affekt.exceptions import CorpusError
 from affekt.export import write_onnx
 from affekt.models import WhisperTuned
@@ -52,8 +53,8 @@ def main(options: RunOptions) -> list[Result]:
     unseen = {n: part for n, part in heard.items() if n not in training}
     refuse_leaks(taught, [eight_labels.teach(part) for part in unseen.values()])
     known = voices(list(taught.values()), options)
-    meant = voices([eight_labels.teach(part, "intention") for part in own.values()], options)
-    left_out = LeavingOut(known, meant.heard.corpus.labels, PLANS, encoder, options)
+    meant = concat([eight_labels.teach(part, "intention").corpus for part in own.values()])
+    left_out = LeavingOut(known, meant.labels, PLANS, encoder, options)
     names = chosen_methods(PLANS, options, PLANS)
     if options.folds is not None:
         for name, left in product(names, _asked(left_out, options)):

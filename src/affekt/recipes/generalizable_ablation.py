@@ -10,6 +10,7 @@ shells may share the work.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from affekt.bootstrap import interval_of_totals
 from affekt.exceptions import CorpusError
 from affekt.harmonise import Smoothing
 from affekt.metrics import confusion_recall, mean_present
+from affekt.models.whisper import WhisperEncoder
 from affekt.protocols import eight_labels
 from affekt.protocols.cross_corpus import refuse_leaks
 from affekt.protocols.probe import RunOptions, frozen_encoder, hear
@@ -94,17 +96,15 @@ def main(options: RunOptions) -> list[Written]:
             f"generalizable_ablation tests on {' and '.join(LEFT_OUT)} and trains on other corpora:"
             f" give some of both, not {', '.join(options.corpora)}"
         )
+    parts = cache(partial(_parts, left_out, options))  # the same for most rows
     totals: dict[str, NDArray[np.int64]] = {}
     trained_on = ""
     n_seeds = max(options.seeds, N_SEEDS)
     for name in chosen_methods(ROWS, options, ROWS):
         row = ROWS[name]
-        own = replace(options, layers=row.plan.layers)
-        known, asked = _parts(row, left_out, own)
-        found = [
-            _answers(name, known, asked, replace(own, seed=options.seed + number))
-            for number in range(n_seeds)
-        ]
+        encoder, known, asked = parts(row.plan.layers, row.smoothing)
+        seeds = range(options.seed, options.seed + n_seeds)
+        found = [_answers(name, encoder, known, asked, replace(options, seed=s)) for s in seeds]
         totals[name] = np.sum([_counts(asked, logits) for logits in found], axis=0)
         trained_on = known.heard.corpus.name
     epochs = options.epochs or EPOCHS
@@ -156,24 +156,32 @@ def _difference(both: NDArray[np.generic]) -> Floats:
     return mean_recall(both[..., 0, :, :, :]) - mean_recall(both[..., 1, :, :, :])
 
 
-def _parts(row: Row, left_out: Sequence[str], options: RunOptions) -> tuple[Voices, Voices]:
-    """What is learned from, with the row's labels, and what is asked, with the published ones."""
+def _parts(
+    left_out: Sequence[str],
+    options: RunOptions,
+    layers: tuple[int, ...],
+    smoothing: Smoothing | None,
+) -> tuple[WhisperEncoder, Voices, Voices]:
+    """Where training begins, what it learns from, and what is asked, with the published labels."""
+    options = replace(options, layers=layers)
     encoder = frozen_encoder(options)
     heard = {
         name: eight_labels.actors(hear(corpus, encoder, options, in_context=False))
         for name, corpus in options.corpora.items()
     }
     known = {
-        name: eight_labels.teach(part, smoothing=row.smoothing)
+        name: eight_labels.teach(part, smoothing=smoothing)
         for name, part in heard.items()
         if name not in (*left_out, *eight_labels.NEVER_TRAINED_ON)
     }
     asked = [eight_labels.teach(heard[name], "intention") for name in left_out]
     refuse_leaks(known, asked)
-    return voices(list(known.values()), options), voices(asked, options)
+    return encoder, voices(list(known.values()), options), voices(asked, options)
 
 
-def _answers(name: str, known: Voices, asked: Voices, options: RunOptions) -> Floats:
+def _answers(
+    name: str, encoder: WhisperEncoder, known: Voices, asked: Voices, options: RunOptions
+) -> Floats:
     """Logits of what is asked, from disk if they are there."""
     plan = ROWS[name].plan
     labels = known.heard.corpus.labels.to_numpy().tobytes()
@@ -181,7 +189,7 @@ def _answers(name: str, known: Voices, asked: Voices, options: RunOptions) -> Fl
 
     def compute(state: Path) -> dict[str, Floats]:
         what = f"{name}, seed {options.seed}"
-        tuned = tune(known, plan, frozen_encoder(options), options, state=state, what=what)
+        tuned = tune(known, plan, encoder, options, state=state, what=what)
         return {"logits": ask(tuned.network, asked, precision="bfloat16")}
 
     path = options.out / f"{name.replace(' ', '-')}-seed{options.seed}-{how}.safetensors"

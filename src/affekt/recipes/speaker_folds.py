@@ -5,10 +5,11 @@ The classes are the corpus' own; CREMA-D is labelled with the actors' intention.
 every utterance alone, as EmoBox's do (Ma et al. 2024, arXiv:2406.07162).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from affekt.corpus import Corpus
 from affekt.protocols.folds import only_corpus, speakers_of
 from affekt.protocols.probe import (
     INVERSE_L2,
@@ -58,7 +59,22 @@ def cross_validate(
         parts.append(probabilities(head, heard.select(split.test)))
         folds.append(pd.Series(split.name, index=parts[-1].index))
         tell(1)
-    predictions = pd.concat(parts)
+    what = f"{corpus.name}, {len(corpus.scheme)} classes"
+    return report_folds(
+        corpus, pd.concat(parts), pd.concat(folds), warnings, what, split_name, options
+    )
+
+
+def report_folds(
+    corpus: Corpus,
+    predictions: pd.DataFrame,
+    folds: pd.Series,
+    warnings: Iterable[str],
+    what: str,
+    split_name: str,
+    options: RunOptions,
+) -> Result:
+    """Report the answers of all folds together, EmoBox's best beside them."""
     notes = sorted(warnings)
     if corpus.name in REFERENCE:
         uar = REFERENCE[corpus.name]
@@ -67,9 +83,8 @@ def cross_validate(
         corpus.labels.loc[predictions.index],
         predictions,
         speakers=corpus.utterances["speaker"],
-        folds=pd.concat(folds),
+        folds=folds,
         notes=notes,
         seed=options.seed,
     )
-    what = f"{corpus.name}, {len(corpus.scheme)} classes"
     return write(report, predictions, options.out, what, split_name, options)

@@ -15,11 +15,10 @@ import pandas as pd
 from affekt.calibration import softmax
 from affekt.protocols.folds import folds_of, only_corpus
 from affekt.protocols.probe import RunOptions, frozen_encoder, hear
-from affekt.protocols.results import Result, write
+from affekt.protocols.results import Result
 from affekt.protocols.spectrogram_folds import chosen_folds
 from affekt.protocols.tuning import TRAINING, Floats, Plan, ask, kept_on_disk, tune, voices
-from affekt.recipes.speaker_folds import REFERENCE
-from affekt.report import evaluate
+from affekt.recipes.speaker_folds import report_folds
 from affekt.splits import Split, guard
 
 READS = frozenset({"upstream", "layers", "epochs", "folds", "split", "allow_shared_speakers"})
@@ -57,19 +56,9 @@ def main(options: RunOptions) -> list[Result]:
         return pd.DataFrame(scores, list(split.test), list(corpus.scheme))
 
     predictions = pd.concat([fold(split) for split in chosen]).rename_axis("utterance")
-    notes = sorted(warning for warning in warnings if warning)
-    if corpus.name in REFERENCE:
-        uar = REFERENCE[corpus.name]
-        notes.append(f"for scale: EmoBox's best frozen encoder has UAR {uar:.4f} on its own folds")
-    report = evaluate(
-        corpus.labels.loc[predictions.index],
-        predictions,
-        speakers=corpus.utterances["speaker"],
-        folds=pd.Series({id_: split.name for split in chosen for id_ in split.test}),
-        notes=notes,
-        seed=options.seed,
-    )
     if len(chosen) < len(splits):
         split_name = f"{split_name}: {len(chosen)} of them"
     what = f"{corpus.name}, {len(corpus.scheme)} classes, tuned encoder"
-    return [write(report, predictions, options.out, what, split_name, options)]
+    folds = pd.Series({id_: split.name for split in chosen for id_ in split.test})
+    said = [warning for warning in warnings if warning]
+    return [report_folds(corpus, predictions, folds, said, what, split_name, options)]
