@@ -4,13 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from affekt.atomic import replacing
-from affekt.bootstrap import choose_groups, interval_of_totals
 from affekt.concatenate import Concatenation
+from affekt.protocols.by_speaker import estimate, line, ratios
 from affekt.segmenting import Found
 from affekt.sequences import Segment, edit_distance, time_errors
 from affekt.tables import write_table
@@ -58,7 +56,7 @@ class SequenceReport:
         ]
         for _, row in self.scores.iterrows():
             cells = [row["method"], row["decoder"], row["group"], row["n"]]
-            cells += [_estimate(row, name) for name in MEASURES] + [row["empty"]]
+            cells += [estimate(row, name) for name in MEASURES] + [row["empty"]]
             lines.append(f"| {' | '.join(map(str, cells))} |")
         return "\n".join(lines) + "\n"
 
@@ -68,7 +66,7 @@ class SequenceReport:
         first = next(iter(GROUPS))
         for _, row in self.scores[self.scores["group"] == first].iterrows():
             what = f"{corpus}, {row['method']}, {row['decoder']}"
-            cells = [what, split, row["n"], *(_estimate(row, name) for name in MEASURES)]
+            cells = [what, split, row["n"], *(estimate(row, name) for name in MEASURES)]
             lines.append(f"| {' | '.join(map(str, cells))} | `{command}` |")
         return "\n".join(lines) + "\n"
 
@@ -93,8 +91,8 @@ def compared(
         "recording": one.name,
         "speaker": one.speaker,
         "gaps": one.has_gaps,
-        "truth": _line(truth),
-        "prediction": _line(answer),
+        "truth": line(truth),
+        "prediction": line(answer),
         "n": 1,
         "n_labels": len(one.labels),
         "edits": edits,
@@ -126,30 +124,5 @@ def report(rows: pd.DataFrame, title: str, notes: Sequence[str], *, seed: int) -
             if len(kept):
                 about = {"method": method, "decoder": decoder, "group": group}
                 counts = {"n": len(kept), "empty": int(kept["empty"].sum())}
-                scores.append({**about, **counts, **_scores(kept, seed)})
+                scores.append({**about, **counts, **ratios(kept, MEASURES, seed)})
     return SequenceReport(title, tuple(notes), pd.DataFrame(scores), rows)
-
-
-def _scores(rows: pd.DataFrame, seed: int) -> dict[str, float]:
-    codes, _ = choose_groups(rows["speaker"].to_numpy(), len(rows))
-    found: dict[str, float] = {}
-    for name, (above, below) in MEASURES.items():
-        sums = rows[[above, below]].groupby(codes).sum().to_numpy(dtype=float)
-        low, high = interval_of_totals(_ratio, sums, seed=seed)
-        found |= {name: float(_ratio(sums.sum(0)[None])[0]), f"{name}_low": low}
-        found[f"{name}_high"] = high
-    return found
-
-
-def _ratio(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(sums[:, 0] / sums[:, 1])
-
-
-def _estimate(row: pd.Series, name: str) -> str:
-    value, low, high = (f"{row[k]:.3f}".lstrip("0") for k in (name, f"{name}_low", f"{name}_high"))
-    return f"{value} [{low}, {high}]"
-
-
-def _line(segments: Sequence[Segment]) -> str:
-    """`neutral 0.0-1.4, anger 1.4-3.9`."""
-    return ", ".join(f"{label} {start:.2f}-{end:.2f}" for start, end, label in segments)

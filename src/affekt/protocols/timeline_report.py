@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from affekt.atomic import replacing
-from affekt.bootstrap import choose_groups, interval_of_totals
+from affekt.bootstrap import choose_groups
 from affekt.concatenate import Recording
+from affekt.protocols.by_speaker import estimate, line, ratios
 from affekt.sequences import Segment as Span
 from affekt.sequences import TimeErrors, time_errors
 from affekt.tables import write_table
@@ -59,7 +58,7 @@ class TimelineReport:
         lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
         for _, row in self.scores.iterrows():
             cells = [f"{what}, {row['answer']}", split, row["recordings"]]
-            cells += [_estimate(row, name) for name in MEASURES]
+            cells += [estimate(row, name, joint=" ") for name in MEASURES]
             lines.append(f"| {' | '.join(map(str, cells))} | `{command}` |")
         return "\n".join(lines) + "\n"
 
@@ -95,7 +94,7 @@ def compared(
     for answer, segments in answers.items():
         found = _within(segments, end)
         about = {"recording": name, "speaker": speaker, "answer": answer}
-        whole = {"truth": _line(truth), "prediction": _line(found)}
+        whole = {"truth": line(truth), "prediction": line(found)}
         rows.append({**about, **whole, "label": "", **_counts(time_errors(truth, found, end))})
         for label in sorted({label for _, _, label in truth + found}):
             own, given = ([s for s in part if s[2] == label] for part in (truth, found))
@@ -119,12 +118,16 @@ def report(
     table = pd.DataFrame(rows)
     whole, parts = table[table["label"] == ""], table[table["label"] != ""]
     scores = [
-        {"answer": answer, "recordings": len(part), **_scores(part, MEASURES, seed)}
+        {"answer": answer, "recordings": len(part), **ratios(part, MEASURES, seed, joint=" ")}
         for answer, part in whole.groupby("answer", sort=False)
     ]
     first = parts[parts["answer"] == table["answer"].iloc[0]]
     labels = [
-        {"label": label, "s": round(part["labelled"].sum()), **_scores(part, OF_A_LABEL, seed)}
+        {
+            "label": label,
+            "s": round(part["labelled"].sum()),
+            **ratios(part, OF_A_LABEL, seed, joint=" "),
+        }
         for label, part in first.groupby("label", sort=True)
     ]
     _, note = choose_groups(whole["speaker"].to_numpy(), len(whole))
@@ -142,50 +145,20 @@ def _counts(errors: TimeErrors) -> dict[str, float]:
     return {"n": 1, "rate": errors.rate, "wrong": wrong, **asdict(errors)}
 
 
-def _scores(
-    rows: pd.DataFrame, measures: Mapping[str, tuple[str, str]], seed: int
-) -> dict[str, float]:
-    codes, _ = choose_groups(rows["speaker"].to_numpy(), len(rows))
-    found: dict[str, float] = {}
-    for name, (above, below) in measures.items():
-        sums = rows[[above, below]].groupby(codes).sum().to_numpy(dtype=float)
-        low, high = interval_of_totals(_ratio, sums, seed=seed)
-        found |= {name: float(_ratio(sums.sum(0)[None])[0]), f"{name} low": low}
-        found[f"{name} high"] = high
-    return found
-
-
-def _ratio(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Above / below, NaN where nothing is below."""
-    found = np.full(len(sums), np.nan)
-    np.divide(sums[:, 0], sums[:, 1], out=found, where=sums[:, 1] > 0)
-    return found
-
-
 def _table(
     scores: pd.DataFrame, columns: tuple[str, str], measures: Mapping[str, tuple[str, str]]
 ) -> list[str]:
     head = [*columns, *measures]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for _, row in scores.iterrows():
-        cells = [*(str(row[name]) for name in columns), *(_estimate(row, k) for k in measures)]
+        cells = [
+            *(str(row[name]) for name in columns),
+            *(estimate(row, k, joint=" ") for k in measures),
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
-
-
-def _estimate(row: pd.Series, name: str) -> str:
-    """Print a value; without an interval where a draw of speakers gave it nothing below."""
-    if np.isnan(row[name]):
-        return ""
-    value, low, high = (f"{row[name + k]:.3f}".lstrip("0") for k in ("", " low", " high"))
-    return value if low == "nan" else f"{value} [{low}, {high}]"
 
 
 def _within(segments: Sequence[Segment], end: float) -> list[Span]:
     """Cut at the recording's end: times are rounded."""
     return [(s.start, min(s.end, end), s.label) for s in segments if s.start < end]
-
-
-def _line(segments: Sequence[Span]) -> str:
-    """`neutral 0.00-1.40, anger 1.40-3.90`."""
-    return ", ".join(f"{label} {start:.2f}-{end:.2f}" for start, end, label in segments)
