@@ -13,10 +13,12 @@ from affekt import checkpoint
 from affekt.corpora import toy
 from affekt.corpora.dusha import experiments
 from affekt.exceptions import CheckpointError, CorpusError, SplitError
+from affekt.protocols.clips import joined
 from affekt.protocols.folds import folds_of
 from affekt.protocols.probe import RunOptions
 from affekt.protocols.spectrograms import _draw, clips_of
-from affekt.recipes import dusha_crowd, dusha_table_3
+from affekt.recipes import dusha_crowd, dusha_table_3, networks_zero_shot
+from affekt.scheme import EKMAN_8
 from affekt.tables import read_table
 
 one_thread = pytest.fixture(scope="module", autouse=True)(tiny_whisper.one_thread)
@@ -230,3 +232,42 @@ def test_a_crowd_needs_votes_and_another_corpus(voices, tmp_path):
         dusha_crowd.main(options_of(tmp_path, corpora={"toy": other}))
     with pytest.raises(CorpusError, match="one corpus with votes"):
         dusha_crowd.main(options_of(tmp_path, corpora={"b": other, "toy": crowd}))
+
+
+def test_a_network_of_many_corpora_is_asked_about_one_it_never_met_and_tuned_on_another(
+    voices, tmp_path
+):
+    taught, other = (replace(corpus, votes=None) for corpus in voices)
+    asked = replace(other, name="emodb")  # never learned from, by its name
+    corpora = {"toy": taught, "emodb": asked}
+    (result,) = networks_zero_shot.main(options_of(tmp_path / "many", corpora=corpora))
+    page = result.report.to_markdown()
+    assert len(read_table(result.folder / "predictions.csv")) == len(asked)
+    assert "learned from toy" in page
+    assert "515,425 parameters" in page  # 514,909 with 4 outputs; 129 each of 4 more
+    network = tmp_path / "many" / "dusha"
+    _, card = checkpoint.load(network)
+    assert card["labels"] == list(EKMAN_8)
+    assert [part["name"] for part in card["corpora"]] == ["toy"]
+    tuned = options_of(tmp_path / "tuned", init=network, folds=("1",))
+    (found,) = dusha_table_3.run("tuned", other, tuned)
+    assert "training started from the checkpoint many/dusha" in found.report.notes
+    with pytest.raises(CheckpointError, match="tuned needs --init FOLDER"):
+        dusha_table_3.run("tuned", other, options_of(tmp_path))
+
+
+def test_a_network_needs_something_to_learn_from_and_something_to_ask_about(voices, tmp_path):
+    with pytest.raises(CorpusError, match="one of emodb, urdu"):
+        networks_zero_shot.main(options_of(tmp_path, corpora={"toy": voices[0]}))
+
+
+def test_clips_of_several_corpora_stand_behind_each_other_under_their_labels(voices, tmp_path):
+    parts = [clips_of(corpus, dusha_table_3.OURS, options_of(tmp_path)) for corpus in voices]
+    whole = joined(parts)
+    assert len(whole.spectrograms) == sum(len(part.corpus) for part in parts)
+    for part in parts:
+        for row, id_ in enumerate(part.corpus.utterances.index):
+            there = whole.corpus.utterances.index.get_loc(f"{part.corpus.name}/{id_}")
+            np.testing.assert_array_equal(whole.spectrograms[there], part.spectrograms[row])
+            assert whole.lengths[there] == part.lengths[row]
+            assert whole.fingerprints[f"{part.corpus.name}/{id_}"] == part.fingerprints[id_]

@@ -571,7 +571,7 @@ def test_dusha_table_3_runs_on_the_toy_corpus(three_speakers, place, tmp_path, m
 def test_a_method_that_there_is_not_is_refused(corpus, place, tmp_path):
     found = table_3(corpus, place, tmp_path, "--method", "theirs")
     assert isinstance(found.exception, CorpusError)
-    there = "dusha, crowd, podcast, podcast-tune, ours"
+    there = "dusha, crowd, podcast, podcast-tune, ours, tuned"
     assert str(found.exception) == f"--method theirs: there are {there}"
 
 

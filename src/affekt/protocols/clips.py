@@ -7,7 +7,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from affekt.corpus import Corpus
+from affekt.corpus import Corpus, concat
 
 AUDIBLE = 45.0  # dB under the loudest: what is softer at both ends is left out
 MARGIN = 0.1  # s kept beside what is audible
@@ -70,6 +70,19 @@ class Clips:
     def lengths(self) -> list[int]:
         """Frames of each."""
         return self.spectrograms.lengths
+
+
+def joined(parts: Sequence[Clips]) -> Clips:
+    """Put clips of several corpora behind each other; ids become `name/utterance` (`concat`)."""
+    source = [(part.spectrograms, row) for part in parts for row in range(len(part.lengths))]
+    lengths = [length for part in parts for length in part.lengths]
+    prints = {
+        f"{part.corpus.name}/{id_}": print_
+        for part in parts
+        for id_, print_ in part.fingerprints.items()
+    }
+    corpus = concat([part.corpus for part in parts])
+    return Clips(corpus, View(source, lengths, change=lambda one: one[0][one[1]]), prints)
 
 
 def audible_part(spectrogram: Float32, *, decibel: float, hop: float) -> Float32:

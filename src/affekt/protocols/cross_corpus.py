@@ -7,7 +7,7 @@ speakers that the model which scored them never met.
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from affekt.adapt import Voice, baseline, offsets
 from affekt.calibration import fit_temperature, softmax
-from affekt.corpus import concat
+from affekt.corpus import Corpus, concat
 from affekt.metrics import expected_calibration_error, unweighted_average_recall
 from affekt.models.heads import LinearHead
 from affekt.models.whisper import WhisperEncoder
@@ -29,6 +29,20 @@ MAX_ALONE_SECONDS = MAX_ALONE_FRAMES / 50  # frames of 20 ms
 N_BATCHES = 32  # an epoch; of 16, 32 and 64 what leave-one-corpus-out likes best over three seeds
 
 Corpora = Mapping[str, Heard]
+
+
+class Recorded(Protocol):
+    """A corpus, and a hash of each utterance's sound."""
+
+    @property
+    def corpus(self) -> Corpus:
+        """The corpus."""
+        ...
+
+    @property
+    def fingerprints(self) -> Mapping[str, str]:
+        """Utterance -> hash."""
+        ...
 
 
 class Heads(NamedTuple):
@@ -121,7 +135,7 @@ def adapted(
     return scores
 
 
-def refuse_leaks(taught: Corpora, tests: Iterable[Heard]) -> None:
+def refuse_leaks(taught: Mapping[str, Recorded], tests: Iterable[Recorded]) -> None:
     """Refuse corpora or tests that share speakers or identical audio with one another.
 
     Raises:

@@ -75,6 +75,8 @@ def write_zero_shot(
     split: str,
     options: RunOptions,
     reference: Mapping[str, float],
+    *,
+    notes: Sequence[str] = (),
 ) -> Result:
     """Report on utterances that a model of the eight labels never met, and write it.
 
@@ -87,6 +89,7 @@ def write_zero_shot(
         split: what kind of test this is; also the folder's name behind the corpus'.
         options: where to.
         reference: corpus -> accuracy that the Whisper paper prints for it.
+        notes: what a reader must know besides.
     """
     truth = harmonise(corpus.labels, corpus.name, EKMAN_8)
     allowed = [label for label in EKMAN_8 if truth[label].max() > 0]
@@ -95,15 +98,15 @@ def write_zero_shot(
     )
     taught = training_labels[allowed]
     taught = taught[taught.sum(axis=1) > 0]
-    notes = []
+    scale = []
     if corpus.name in reference:
-        notes.append(f"for scale: the Whisper paper has accuracy {reference[corpus.name]:.4f}")
+        scale.append(f"for scale: the Whisper paper has accuracy {reference[corpus.name]:.4f}")
     report = evaluate(
         truth[allowed],
         predictions[allowed],
         speakers=corpus.utterances["speaker"],
         training_labels=taught.div(taught.sum(axis=1), axis=0),
-        notes=notes,
+        notes=[*notes, *scale],
         seed=options.seed,
     )
     folder = options.out / f"{corpus.name}-{split.replace(' ', '-')}"

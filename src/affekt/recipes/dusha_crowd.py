@@ -29,7 +29,7 @@ from affekt.protocols.spectrogram_folds import (
     warnings_of,
 )
 from affekt.protocols.spectrograms import Taught, clips_of, teach
-from affekt.recipes.dusha_table_3 import METHODS
+from affekt.recipes.dusha_table_3 import METHODS, OURS
 from affekt.report import evaluate
 from affekt.splits import by_speaker
 from affekt.votes.majority import majority
@@ -39,11 +39,9 @@ READS = FOLDS_READ | {"method", "split"}
 N_FOLDS = 5  # one fifth of the crowd's speakers is tested
 TARGETS = {"soft": shares, "hard": majority}
 WAYS = ("soft", "soft-tuned", "hard", "hard-tuned", "from-nothing")  # rows, for `--method`
-CROWD = replace(METHODS["ours"], training=replace(METHODS["ours"].training, epochs=10))
-TUNED = replace(
-    METHODS["ours"], training=replace(METHODS["ours"].training, epochs=20, learning_rate=1e-3)
-)
-FROM_NOTHING = replace(METHODS["ours"], training=replace(METHODS["ours"].training, epochs=20))
+CROWD = replace(OURS, training=replace(OURS.training, epochs=10))
+TUNED = METHODS["tuned"]
+FROM_NOTHING = replace(OURS, training=replace(OURS.training, epochs=20))
 
 
 def main(options: RunOptions) -> list[Result]:

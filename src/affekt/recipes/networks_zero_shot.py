@@ -1,0 +1,92 @@
+"""The Dusha and LSSED networks, taught by many corpora, asked about corpora they never met.
+
+LSSED's table 4 (Fan et al. 2021, arXiv:2102.01754, spec 2.10) shows what a network of one corpus
+loses on another; this is what remains to it where many corpora teach. Labels are brought to the
+eight. emodb and urdu (the Whisper paper's zero-shot tests, spec 3.8) and the development languages
+are only asked about, wherever they stand; all others given are learned from, whole. Labels that an
+asked corpus does not have are banned. `--method dusha`, the default, is `ours` of dusha_table_3,
+any other a row of lssed_table_5 in its training. The network is released as a checkpoint folder,
+which `--init` of the other recipes takes: `affekt run dusha_table_3 --method tuned` starts there.
+"""
+
+from dataclasses import replace
+
+import pandas as pd
+
+from affekt.exceptions import CorpusError
+from affekt.harmonise import harmonise
+from affekt.protocols import eight_labels
+from affekt.protocols.clips import Clips, joined
+from affekt.protocols.cross_corpus import refuse_leaks
+from affekt.protocols.lssed_networks import NETWORKS, method
+from affekt.protocols.probe import RunOptions
+from affekt.protocols.released import refuse_overwritten, release, started_from
+from affekt.protocols.results import Result, write_zero_shot
+from affekt.protocols.spectrogram_folds import chosen_methods, count_parameters, held_out
+from affekt.protocols.spectrograms import Method, Taught, clips_of, teach
+from affekt.recipes.dusha_table_3 import OURS
+from affekt.recipes.generalizable import REFERENCE
+from affekt.scheme import EKMAN_8
+
+READS = frozenset({"epochs", "init", "method", "training"})
+DUSHA = replace(OURS, training=replace(OURS.training, epochs=10))
+
+
+def main(options: RunOptions) -> list[Result]:
+    """Teach every network asked for, release it, and report on each corpus it never met."""
+    names = chosen_methods(("dusha", *NETWORKS), options, ("dusha",))
+    taught = [n for n in options.corpora if n not in eight_labels.NEVER_TRAINED_ON]
+    if not taught or len(taught) == len(options.corpora):
+        never = ", ".join(eight_labels.NEVER_TRAINED_ON)
+        raise CorpusError(
+            "networks_zero_shot needs a corpus to learn from, such as crema-d=ROOT, and one of"
+            f" {never} to ask about; there are {', '.join(options.corpora)}"
+        )
+    return [result for name in names for result in run(name, taught, options)]
+
+
+def run(name: str, taught: list[str], options: RunOptions) -> list[Result]:
+    """Run one network: a report of each corpus that is not among those `taught`."""
+    refuse_overwritten(options.out / name, options)
+    way = DUSHA if name == "dusha" else method(name, options, denoised=False)
+    heard = {n: clips_of(corpus, way, options) for n, corpus in options.corpora.items()}
+    brought = {n: _in_eight_labels(clips) for n, clips in heard.items()}
+    corpora = {n: brought.pop(n) for n in taught}
+    refuse_leaks(corpora, brought.values())
+    labels, said, network = _teach(name, way, list(corpora.values()), options)
+    return [
+        write_zero_shot(
+            heard[n].corpus,
+            network.ask(heard[n].spectrograms),
+            labels,
+            f"zero-shot {name}",
+            options,
+            REFERENCE,
+            notes=said,
+        )
+        for n in brought
+    ]
+
+
+def _teach(
+    name: str, way: Method, corpora: list[Clips], options: RunOptions
+) -> tuple[pd.DataFrame, list[str], Taught]:
+    """Teach one network and release it; give labels, what there is to say, and the network."""
+    known = joined(corpora)
+    part, judged = held_out(known, options.seed) if way.choose else (known, None)
+    state = options.out / f"{name}{started_from(options)}"
+    taught = teach(way, part, judged, options, state=state, what=name)
+    learned = [clips.corpus for clips in corpora]
+    release(options.out / name, taught, learned, way, options, split="whole corpora")
+    said = [
+        f"{name}, {count_parameters(taught.model):,} parameters, {taught.epochs} epochs,"
+        f" {taught.trained.seconds / 60:.0f} min of training",
+        f"learned from {', '.join(corpus.name for corpus in learned)}",
+    ]
+    return known.corpus.labels, said, taught
+
+
+def _in_eight_labels(clips: Clips) -> Clips:
+    corpus = clips.corpus
+    labels = harmonise(corpus.labels, corpus.name, EKMAN_8)
+    return replace(clips, corpus=corpus.relabel(labels, EKMAN_8))
