@@ -78,6 +78,7 @@ def place(tmp_path_factory):
     checkpoint.save(folder / "backbone", ResNet(ResNetConfig(4)), card)
     upstream = str(tiny_whisper.write(folder / "tiny"))
     corpora = {"toy": toys, "voted": voted(toys), "emovo": others, "ravdess": few24(toys)}
+    corpora["emodb"] = replace(others, name="emodb")
     return Place(corpora, folder / "store", upstream, folder / "backbone")
 
 
@@ -99,6 +100,7 @@ CASES = {  # recipe -> corpora, options
     "lssed_table_5": (["toy"], {"method": "resnet18"}),
     "lssed_table_6": (["toy"], {"method": "asr,ser", "init": "backbone", "folds": None}),
     "meant_and_heard": (["voted"], {"folds": None}),
+    "networks_zero_shot": (["toy", "emodb"], {"method": "resnet18", "folds": None}),
     "ravdess_speaker_folds": (["ravdess"], {"folds": None}),
     "sequences": (["toy"], {"method": "whisper"}),
     "speaker_folds": (["toy"], {"folds": None}),

@@ -35,7 +35,7 @@ def run(
         typer.Argument(
             help="One of affekt_base, ctc_table_1, dusha_crowd, dusha_table_3, frame_lengths,"
             " generalizable, generalizable_ablation, hume_prosody, iemocap_4, lssed_figure_2,"
-            " lssed_table_4, lssed_table_5, lssed_table_6, meant_and_heard,"
+            " lssed_table_4, lssed_table_5, lssed_table_6, meant_and_heard, networks_zero_shot,"
             " ravdess_speaker_folds, same_answer, sequences, speaker_folds, timelines,"
             " tuned_folds; without one all are listed."
         ),
