@@ -3,16 +3,17 @@
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
 from affekt import audio
 from affekt.corpora import CORPORA, iemocap
 from affekt.exceptions import CorpusError
 from affekt.harmonise import harmonise
-from affekt.scheme import EKMAN_8
+from affekt.scheme import EKMAN_8, IEMOCAP_4
 from affekt.splits import by_session
 from affekt.votes.shares import shares
-
-TONE = (0.1 * np.sin(np.arange(800) / 5)).astype(np.float32)  # 0.05 s at 16 kHz
+from corpus_trees import TONE
+from corpus_trees import plant as plant_sounds
 
 EVALUATION = """% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]
 
@@ -207,3 +208,60 @@ def test_its_labels_have_a_place_among_the_eight_and_its_sessions_make_folds(tmp
     assert corpus.scheme.labels == tuple(iemocap.CODES.values())
     second = corpus.utterances.assign(session=["Ses03", "Ses04"])
     assert len(by_session(second)) == 2
+
+
+def iemocap_tree(root):
+    """Two sessions of a dialogue each; left and right channel of the dialogues differ."""
+    codes = ("ang", "hap", "exc", "sad", "neu", "fru")
+    rate = 8000
+    for session in (1, 2):
+        dialog = f"Ses0{session}F_impro01"
+        folder = root / f"Session{session}" / "dialog"
+        (folder / "EmoEvaluation").mkdir(parents=True)
+        (folder / "wav").mkdir()
+        blocks = [
+            f"[{number:.4f} - {number + 0.5:.4f}]\t{dialog}_{'FM'[number % 2]}00{number}\t{code}"
+            "\t[3.0, 3.0, 3.0]\n"
+            for number, code in enumerate(codes)
+        ]
+        turns = [f"{dialog}_{'FM'[number % 2]}00{number}.wav" for number in range(len(codes))]
+        plant_sounds(folder.parent / "sentences" / "wav" / dialog, turns)
+        (folder / "EmoEvaluation" / f"{dialog}.txt").write_text("\n".join(["% head", *blocks]))
+        ramp = np.repeat(np.arange(len(codes)) / 10, rate)
+        soundfile.write(folder / "wav" / f"{dialog}.wav", np.stack([ramp, -ramp], axis=1), rate)
+    return root
+
+
+def test_iemocap_four_classes_count_excitement_as_happiness_and_leave_a_session_out(tmp_path):
+    corpus = iemocap.load(iemocap_tree(tmp_path))
+    four = corpus.labels[["anger", "sadness", "neutral", "happiness", "excitement"]]
+    four = harmonise(four[four.sum(axis=1) == 1], "iemocap", IEMOCAP_4)
+    small = corpus.select(four.index).relabel(four, IEMOCAP_4)
+    assert small.labels.idxmax(axis=1).value_counts().to_dict() == {
+        "happiness": 4, "anger": 2, "sadness": 2, "neutral": 2,
+    }  # fmt: skip
+    folds = by_session(small.utterances)
+    assert [{id[:5] for id in fold.test} for fold in folds] == [{"Ses01"}, {"Ses02"}]
+    speakers = small.utterances["speaker"]
+    assert not set(speakers[list(folds[0].train)]) & set(speakers[list(folds[0].test)])
+
+
+def test_iemocap_turns_can_be_cut_from_the_left_channel_of_the_dialogues(tmp_path):
+    whole = iemocap.load(iemocap_tree(tmp_path / "IEMOCAP"), sound="dialogs")
+    turn = "Ses02F_impro01_M003"
+    assert whole.utterances.loc[turn, ["file", "start", "end"]].tolist() == [
+        *("Session2/dialog/wav/Ses02F_impro01.wav", 3.0, 3.5),
+    ]
+    cut = iemocap.left_channel(whole, tmp_path / "left")
+    samples, rate = soundfile.read(cut.path(turn))
+    assert (len(samples), rate) == (4000, 8000)
+    assert samples == pytest.approx(0.3, abs=1e-4)  # the channels' mean would be 0
+    assert cut.utterances["start"].isna().all()
+    assert cut.labels.equals(whole.labels)
+    with pytest.raises(CorpusError, match="load it with sound='dialogs'"):
+        iemocap.left_channel(cut, tmp_path / "again")
+    with pytest.raises(CorpusError, match="sound must be turns or dialogs, not 'left'"):
+        iemocap.load(tmp_path / "IEMOCAP", sound="left")
+    (tmp_path / "IEMOCAP/Session1/dialog/wav/Ses01F_impro01.wav").write_bytes(b"RIFF")
+    with pytest.raises(CorpusError, match=r"Ses01F_impro01\.wav: cannot be read"):
+        iemocap.left_channel(whole, tmp_path / "left")

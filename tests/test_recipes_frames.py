@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import tiny_whisper
 from affekt import audio, cli
 from affekt.corpora import toy
-from affekt.exceptions import AudioError
+from affekt.exceptions import AudioError, TrainingError
 from affekt.protocols.frames import Lesson, frames_of, held_out, probabilities, taught
 from affekt.protocols.probe import RunOptions
 from affekt.recipes import ctc_table_1, frame_lengths
@@ -112,7 +112,8 @@ def lesson(n: int, speakers: str, classes: str) -> Lesson:
     rng = np.random.default_rng(0)
     frames = [rng.standard_normal((4 + k % 3, 34)).astype(np.float32) for k in range(n)]
     target = np.eye(2)[["ab".index(classes[k % len(classes)]) for k in range(n)]]
-    return Lesson(frames, target, [speakers[k % len(speakers)] for k in range(n)])
+    who, ids = [speakers[k % len(speakers)] for k in range(n)], [f"u{k}" for k in range(n)]
+    return Lesson(frames, target, who, ids)
 
 
 def test_some_speakers_are_held_out_whole_to_say_when_to_stop():
@@ -135,6 +136,16 @@ def test_one_class_in_the_training_part_is_the_answer_to_everything(tmp_path, pe
     answers = probabilities(model, lesson(6, "r", "ab").frames)
     np.testing.assert_allclose(answers.sum(axis=1), 1)
     assert (answers.argmax(axis=1) == 1).all()
+
+
+def test_a_loss_that_is_no_number_names_the_utterances_of_its_batch(tmp_path):
+    whole = lesson(40, "pqrst", "ab")
+    known, _ = held_out(whole, seed=0)  # rows of the training part are not those of the lesson
+    whole.frames[int(known.ids[2][1:])][0, 0] = np.nan  # which standardising spreads to all
+    first = np.random.default_rng((0, 0)).permutation(len(known))[:8]
+    names = ", ".join(known.ids[row] for row in first)
+    with pytest.raises(TrainingError, match=rf"epoch 0, batch 0, utterances {names} \.\.\.: the"):
+        taught(whole, options(tmp_path), per_frame=False)
 
 
 @pytest.mark.parametrize("name", ["dummy", "framewise"])

@@ -74,7 +74,8 @@ def place(tmp_path_factory):
     toys = few(folder / "toy", "toy", 0)
     others = few(folder / "emovo", "emovo", 3)
     torch.manual_seed(0)
-    card = {"labels": list(toys.scheme), "feature": PLAIN}
+    parts = [{"name": "lssed", "speakers": ["1"]}]
+    card = {"labels": list(toys.scheme), "feature": PLAIN, "corpora": parts}
     checkpoint.save(folder / "backbone", ResNet(ResNetConfig(4)), card)
     upstream = str(tiny_whisper.write(folder / "tiny"))
     corpora = {"toy": toys, "voted": voted(toys), "emovo": others, "ravdess": few24(toys)}

@@ -1,127 +1,39 @@
 """Networks on spectrograms, fold by fold, on the toy corpus: taught, interrupted, collapsed."""
 
 import json
-import shutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch import nn
-from typer.testing import CliRunner
 
+import tiny_spectrograms
 import tiny_whisper
-from affekt import audio, checkpoint, cli
-from affekt.corpora import toy
-from affekt.exceptions import CheckpointError, CorpusError, SplitError
+from affekt import audio, checkpoint
+from affekt.exceptions import CorpusError, SplitError
 from affekt.features import FEATURES
 from affekt.metrics import unweighted_average_recall
-from affekt.models import (
-    MODELS,
-    LinearHead,
-    LinearHeadConfig,
-    MobileNetAttention,
-    MobileNetAttentionConfig,
-)
+from affekt.models import MobileNetAttention, MobileNetAttentionConfig
 from affekt.protocols.clips import audible_part, repeated
-from affekt.protocols.probe import RunOptions
-from affekt.protocols.spectrogram_folds import SELECTED_ON_TEST, cross_validate, held_out
-from affekt.protocols.spectrograms import Method, clips_of, start_from, teach
-from affekt.recipes import dusha_table_3
+from affekt.protocols.spectrogram_folds import SELECTED_ON_TEST, held_out
+from affekt.protocols.spectrograms import clips_of, teach
 from affekt.splits import by_session, by_speaker, stratified
 from affekt.tables import read_table
-from affekt.train import TrainOptions
+from tiny_spectrograms import METHOD, options_in, page_of, run, tiny
 
+place = pytest.fixture(scope="module")(tiny_spectrograms.place)
+corpus = pytest.fixture(scope="module")(tiny_spectrograms.corpus)
+clips = pytest.fixture(scope="module")(tiny_spectrograms.clips)
+light = pytest.fixture(autouse=True)(tiny_spectrograms.light)
+options = pytest.fixture(tiny_spectrograms.options)
 one_thread = pytest.fixture(scope="module", autouse=True)(tiny_whisper.one_thread)
-
-
-@dataclass(frozen=True)
-class TinyConfig:
-    n_outputs: int
-
-
-class Tiny(nn.Module):
-    """Two layers on the mean level of each mel band; `dead`: gives one answer to everything."""
-
-    def __init__(self, config: TinyConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.inner = nn.Linear(64, 8)
-        self.classifier = nn.Linear(8, config.n_outputs)
-        self.dead = False
-
-    def forward(self, x, mask=None):
-        level = x.mean(-1) if mask is None else (x * mask[:, None]).sum(-1) / mask.sum(1)[:, None]
-        logits = self.classifier(self.inner(level / 40 + 1).relu())
-        return 0 * logits + torch.eye(logits.shape[1])[2] if self.dead else logits
-
-
-def tiny(n):
-    return Tiny(TinyConfig(n))
 
 
 def dead(n):
     model = tiny(n)
     model.dead = True
     return model
-
-
-METHOD = Method(
-    build=tiny,
-    feature="log_mel_dusha",
-    hop=0.01,
-    decibel=1.0,
-    training=TrainOptions(
-        epochs=12, learning_rate=0.02, optimizer="adam", schedule="constant", save_every=4
-    ),
-    batch_size=16,
-)
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return tmp_path_factory.mktemp("spectrograms")
-
-
-@pytest.fixture(scope="module")
-def corpus(place):
-    return toy.load(place / "toy")
-
-
-@pytest.fixture(scope="module")
-def clips(corpus, place):
-    return clips_of(corpus, METHOD, options_in(place, place))
-
-
-@pytest.fixture(autouse=True)
-def light(monkeypatch):
-    """No pictures; and the small network can be saved by name."""
-    monkeypatch.setattr("affekt.protocols.results.find_spec", lambda name: None)
-    monkeypatch.setitem(MODELS, "tiny", (TinyConfig, Tiny))
-
-
-def options_in(place, out, **changed):
-    settings = {"progress": lambda what, total: lambda more: None, **changed}
-    return RunOptions({}, out, "", place / "store", "affekt run", **settings)
-
-
-@pytest.fixture
-def options(place, tmp_path):
-    return options_in(place, tmp_path)
-
-
-def run(clips, options, method=METHOD, splits=None, name="tiny"):
-    splits = by_session(clips.corpus.utterances) if splits is None else splits
-    return cross_validate(clips, splits, "sessions", name, method, options)
-
-
-def page_of(result):
-    return (result.folder / "report.md").read_text("utf-8")
-
-
-def weights_of(model):
-    return {name: value.clone() for name, value in model.state_dict().items()}
 
 
 # clips
@@ -420,193 +332,6 @@ def test_an_interrupted_run_gives_the_same_report(clips, place, tmp_path):
     assert len(steps) == done  # all folds had ended
 
 
-# from a checkpoint
-
-
-LABELS = ["anger", "happiness", "neutral", "sadness"]
-
-
-def released(folder, model, labels=LABELS, **card):
-    checkpoint.save(folder, model, {"labels": labels, **card})
-    return folder
-
-
-def mobilenet(n=4, seed=5):
-    torch.manual_seed(seed)
-    return MobileNetAttention(MobileNetAttentionConfig(n))
-
-
-def test_the_same_labels_bring_the_whole_network_over(tmp_path):
-    folder, model = released(tmp_path / "n", mobilenet()), mobilenet(seed=6)
-    start_from(model, folder, LABELS, "log_mel_dusha")
-    for name, value in mobilenet().state_dict().items():
-        assert torch.equal(model.state_dict()[name], value), name
-
-
-@pytest.mark.parametrize("labels", [["a", "b", "c"], ["anger", "happiness", "neutral", "boredom"]])
-def test_other_labels_keep_the_backbone_and_begin_the_last_layer_anew(tmp_path, labels):
-    """As many labels as the network had, too: its answers would mean something else."""
-    folder, model = released(tmp_path / "n", mobilenet()), mobilenet(len(labels), seed=6)
-    before = weights_of(model)
-    start_from(model, folder, labels, "log_mel_dusha")
-    theirs = mobilenet().state_dict()
-    for name, value in model.state_dict().items():
-        expected = before[name] if name.startswith("classifier.") else theirs[name]
-        assert torch.equal(value, expected), name
-
-
-def test_another_network_is_refused(tmp_path):
-    folder = released(tmp_path / "n", LinearHead(LinearHeadConfig(4, n_features=5)))
-    with pytest.raises(CheckpointError, match="n: holds a LinearHead, not a MobileNetAttention"):
-        start_from(mobilenet(), folder, LABELS, "log_mel_dusha")
-
-
-@pytest.mark.parametrize("deeper", ["mine", "theirs"])
-def test_a_network_of_other_depth_is_refused(tmp_path, monkeypatch, deeper):
-    mine, theirs = mobilenet(), mobilenet()
-    (mine if deeper == "mine" else theirs).more = nn.Linear(2, 2)
-    monkeypatch.setattr(checkpoint, "load", lambda folder: (theirs, {"labels": LABELS}))
-    with pytest.raises(CheckpointError, match=r"n: its network has another shape: more\.bias"):
-        start_from(mine, tmp_path / "n", LABELS, "log_mel_dusha")
-
-
-def test_labels_in_another_order_and_another_feature_are_refused(tmp_path):
-    folder = released(tmp_path / "n", mobilenet(), feature="log_mel_lssed")
-    with pytest.raises(CheckpointError, match="its network reads log_mel_lssed, not log_mel_dusha"):
-        start_from(mobilenet(), folder, LABELS, "log_mel_dusha")
-    with pytest.raises(CheckpointError, match="its labels are in another order"):
-        start_from(mobilenet(), folder, LABELS[::-1], "log_mel_lssed")
-
-
-def test_training_begins_where_the_checkpoint_left_off(clips, options, tmp_path):
-    first = teach(METHOD, clips, None, options)
-    folder = released(tmp_path / "n", first.model, list(clips.corpus.scheme))
-    still = replace(METHOD, training=replace(METHOD.training, learning_rate=0.0))
-    found = teach(still, clips, None, replace(options, init=folder, epochs=1))
-    np.testing.assert_array_equal(found.ask(clips.spectrograms), first.ask(clips.spectrograms))
-
-
-def test_what_a_run_releases_can_be_started_from(clips, options, tmp_path):
-    result = run(clips, replace(options, folds=("session-1",)))
-    folder = result.folder / "checkpoint-session-1"
-    card = checkpoint.read_card(folder)
-    known = set(
-        clips.select(by_session(clips.corpus.utterances)[0].train).corpus.utterances["speaker"]
-    )
-    assert set(card["corpora"][0]["speakers"]) < known  # and without those who chose the epoch
-    again = options_in(options.store.parent, tmp_path / "again", init=folder, folds=("session-1",))
-    assert run(clips, again).report.n == 24
-
-
-def test_a_checkpoint_that_learned_from_who_is_tested_is_refused_or_named_first(
-    clips, options, tmp_path
-):
-    one = replace(METHOD, choose=False, training=replace(METHOD.training, epochs=1))
-    first = replace(options, folds=("session-1",))
-    folder = run(clips, first, one).folder / "checkpoint-session-1"
-    speakers = clips.corpus.utterances.groupby("session")["speaker"].unique()
-    second = options_in(options.store.parent, tmp_path / "b", init=folder, folds=("session-2",))
-    who = ", ".join(sorted(speakers["2"]))
-    with pytest.raises(SplitError, match=rf"tested \(toy: {who}\).*--allow-shared-speakers"):
-        run(clips, second, one)
-    assert not second.out.exists()
-    allowed = run(clips, replace(second, allow_shared_speakers=True), one)
-    assert page_of(allowed).startswith("> NOT SPEAKER-DISJOINT")
-    assert "tiny/checkpoint-session-1 learned from 2 speaker(s)" in page_of(allowed).splitlines()[0]
-    assert "started from tiny/checkpoint-session-1" in (
-        allowed.folder / "results_row.md"
-    ).read_text("utf-8")
-    elsewhere = replace(clips, corpus=replace(clips.corpus, name="other"))  # s01 of another corpus
-    third = replace(second, out=tmp_path / "c")
-    page = page_of(run(elsewhere, third, one))
-    assert page.startswith("> training started from the checkpoint tiny/checkpoint-session-1")
-    again = tmp_path / "c" / "tiny" / "checkpoint-session-2"  # what it learned before counts
-    with pytest.raises(SplitError, match="learned from 2 speaker"):
-        run(clips, replace(second, out=tmp_path / "d", init=again), one)
-
-
-def test_a_checkpoint_that_does_not_say_who_taught_it_is_refused(clips, options, tmp_path):
-    folder = released(tmp_path / "n", tiny(4), list(clips.corpus.scheme))
-    with pytest.raises(SplitError, match="does not say which speakers"):
-        run(clips, replace(options, init=folder))
-    parts = [{"name": "toy", "speakers": "s01"}]
-    broken = released(tmp_path / "m", tiny(4), list(clips.corpus.scheme), corpora=parts)
-    with pytest.raises(CheckpointError, match="m: `corpora` of its card is no list"):
-        run(clips, replace(options, init=broken))
-
-
-def test_a_checkpoint_that_this_run_would_overwrite_is_refused(clips, options):
-    folder = released(options.out / "tiny" / "checkpoint-session-1", tiny(4))
-    with pytest.raises(CheckpointError, match="would overwrite it: give another --out"):
-        run(clips, replace(options, init=folder))
-
-
-# the recipe
-
-
-def table_3(corpus, place, out, *arguments):
-    command = ["run", "dusha_table_3", "--corpus", f"toy={corpus.root}", "--out", str(out)]
-    return CliRunner().invoke(cli.app, [*command, "--store", str(place / "store"), *arguments])
-
-
-@pytest.fixture(scope="module")
-def three_speakers(corpus, place):
-    for name in ("s01", "s02", "s03"):
-        shutil.copytree(corpus.root / name, place / "three" / name)
-    return toy.load(place / "three")
-
-
-@pytest.mark.parametrize("method", ["dusha", "ours"])
-def test_dusha_table_3_runs_on_the_toy_corpus(three_speakers, place, tmp_path, method):
-    corpus = three_speakers
-    found = table_3(
-        corpus, place, tmp_path, "--method", method, "--epochs", "1", "--folds", "speaker-s01"
-    )
-    assert found.exit_code == 0, found.output
-    page = (tmp_path / method / "report.md").read_text("utf-8")
-    assert "514,909 parameters" in page
-    assert len(read_table(tmp_path / method / "predictions.csv")) == 12
-
-
-def test_a_method_that_there_is_not_is_refused(corpus, place, tmp_path):
-    found = table_3(corpus, place, tmp_path, "--method", "theirs")
-    assert isinstance(found.exception, CorpusError)
-    there = "dusha, crowd, podcast, podcast-tune, ours, tuned"
-    assert str(found.exception) == f"--method theirs: there are {there}"
-
-
-def test_excluded_utterances_are_in_no_fold(corpus, place, tmp_path, monkeypatch):
-    table = corpus.utterances.copy()
-    table.loc[table.index[0], "excluded"] = "cough"
-    options = options_in(place, tmp_path, epochs=1, method="ours", folds=("speaker-s01",))
-    options = replace(options, corpora={"toy": replace(corpus, utterances=table)})
-    light = replace(METHOD, choose=False)
-    monkeypatch.setitem(dusha_table_3.METHODS, "ours", light)
-    (result,) = dusha_table_3.main(options)
-    assert table.index[0] not in read_table(result.folder / "predictions.csv").index
-    assert result.report.n == 11
-
-
-def test_the_papers_training_is_that_of_the_paper():
-    method = dusha_table_3.METHODS["dusha"]
-    how = method.training
-    assert (how.optimizer, how.learning_rate, how.schedule) == ("adam", 1e-3, "constant")
-    assert (how.weight_decay, how.epochs, how.clip) == (1e-6, 100, None)
-    assert (method.batch_size, method.fill, method.on_both_sides) == (64, 0.0, True)
-    assert method.draw_by_length
-    assert not method.build(4).config.masked
-
-
-def test_our_change_keeps_the_bands_and_fits_the_window():
-    rng = np.random.default_rng(0)
-    given = rng.uniform(-80, 0, (64, 300)).astype(np.float32)
-    before = given.copy()
-    shapes = {dusha_table_3.ours(given, rng).shape for _ in range(20)}
-    assert shapes == {(64, dusha_table_3.LONGEST)}
-    assert dusha_table_3.ours(given[:, :60], rng).shape[1] <= 66
-    np.testing.assert_array_equal(given, before)
-
-
 def test_a_split_by_name_with_a_dot_has_a_state_of_its_own(clips, options):
     """What follows a dot is no ending."""
     first = by_speaker(clips.corpus.utterances, 3)[0]
@@ -615,21 +340,3 @@ def test_a_split_by_name_with_a_dot_has_a_state_of_its_own(clips, options):
         run(clips, options, few, [replace(first, name=name)])
     states = sorted(path.name for path in options.out.glob("*.safetensors"))
     assert states == ["tiny-share-12.5-a.0.safetensors", "tiny-share-12.7-b.0.safetensors"]
-
-
-def test_a_state_without_a_checkpoint_never_passes_for_a_training_from_one(clips, options):
-    """Nor one from another checkpoint: the report would name what was never learned."""
-    split = by_session(clips.corpus.utterances)[:1]
-    few = replace(METHOD, training=replace(METHOD.training, epochs=1))
-    run(clips, options, few, split)
-    released = options.out / "tiny" / f"checkpoint-{split[0].name}"
-    first = options.out / "first"
-    shutil.copytree(released, first)
-    run(clips, replace(options, init=first), few, split)
-    second = options.out / "second"
-    shutil.copytree(released, second)
-    run(clips, replace(options, init=second), few, split)
-    nothing, once, twice = (checkpoint.load(f)[0] for f in (first, second, released))
-    for before, behind in ((nothing, once), (once, twice)):
-        pairs = zip(before.parameters(), behind.parameters(), strict=True)
-        assert not all(torch.equal(a, b) for a, b in pairs)

@@ -1,6 +1,7 @@
 """The recipe for sequences, on the toy corpus; what is scored, naively; who is never taught."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,8 @@ from affekt import audio, cli, plots, sequencer
 from affekt.concatenate import Concatenation, draw
 from affekt.corpora import toy
 from affekt.exceptions import AffektError, AudioError
-from affekt.protocols import sequence_data
+from affekt.models import ProbedBlstm, ProbedBlstmConfig
+from affekt.protocols import sequence_data, sequence_networks
 from affekt.protocols.probe import RunOptions
 from affekt.protocols.sequence_data import Heard, LengthBatches, check_lengths, hear, targets
 from affekt.protocols.sequence_report import compared, constant, report
@@ -162,15 +164,15 @@ def test_sides_part_the_speakers():
 def test_speakers_of_the_test_part_and_those_asked_are_never_taught(corpus, tmp_path, monkeypatch):
     taught, judged = [], []
 
-    def spy(model, batches, how, objective, *, judge, state, on_step):
+    def spy(model, batches, how, objective, *, judge, state, on_step, names):
         taught.append({clip.tobytes() for clip in batches.frames})
         judged.append({clip.tobytes() for clip in judge.keywords["heard"].frames})
 
-    monkeypatch.setattr(sequences, "train", spy)
+    monkeypatch.setattr(sequence_networks, "train", spy)
     heard = hear(corpus, draw(corpus, 3), ShortTerm34(), tmp_path, nobody)
     known, asked = heard.sides({"s02"})
     options = RunOptions({}, tmp_path, "", tmp_path, "", lambda what, total: nobody, epochs=1)
-    sequences.taught(known, corpus, options, None)
+    sequence_networks.taught(known, corpus, options, None, probed=False)
     tested = {clip.tobytes() for clip in asked.frames}
     assert taught[0]
     assert judged[0]
@@ -260,3 +262,19 @@ def test_a_picture_has_a_row_for_each_answer_and_one_for_the_sound():
     assert [name for name in shown if name in ("calm", "anger")] == ["calm", "anger", "anger"]
     with pytest.raises(AffektError, match="no segment to draw"):
         plots.sequences({"truth": []})
+
+
+def test_a_probe_is_taught_the_label_that_stands_at_each_frame():
+    """Two labels, each a number of its own: windows inside one of them are answered right."""
+    heard = made([40] * 30, "abc" * 10)
+    rng = np.random.default_rng(0)
+    truth = [((0.0, 2.0, "anger"), (2.0, 4.0, "fear"))] * 30
+    frames = [np.r_[np.full(20, -1.0), np.full(20, 1.0)][:, None] for _ in range(30)]
+    frames = [(clip + 0.1 * rng.standard_normal((40, 1))).astype(np.float32) for clip in frames]
+    heard = replace(heard, frames=frames, segments=truth)
+    model = ProbedBlstm(ProbedBlstmConfig(3, n_features=1))
+    options = RunOptions({}, Path(), "", Path(), "", lambda what, total: nobody)
+    sequence_networks.fit_probe(model, heard, ["anger", "fear"], options)
+    answers = np.array([clip.argmax(1) for clip in sequence_networks.said(model, heard)])
+    assert (answers[:, :16] == 0).all()
+    assert (answers[:, 24:] == 1).all()

@@ -1,91 +1,33 @@
-"""The store of features: right, in order, computed once, and anew where it is stale or damaged."""
+"""The store of features: right, in order, computed once, and anew where it is stale."""
 
-import json
 import os
 import pickle
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
+import counted_features
 from affekt import audio
 from affekt import store as room
-from affekt.cli import app
-from affekt.corpora import toy
-from affekt.decode import AudioWarning
-from affekt.exceptions import AffektError, AudioError
 from affekt.features import DUSHA, LSSED, log_mel
 from affekt.features.shortterm34 import shortterm34
 from affekt.store import file_hashes, n_cores, stored
+from counted_features import DUSHA_MEL, counted, in_process, shards
 
-DUSHA_MEL = partial(log_mel, preset=DUSHA)
-CALLS = []
-
-
-def counted(waveform):
-    """Its first samples; notes that it was asked."""
-    CALLS.append(waveform.size)
-    return waveform[: 10 + waveform.size % 5].copy()
+corpus = pytest.fixture(scope="module")(counted_features.corpus)
+few = pytest.fixture(counted_features.few)
+small_shards = pytest.fixture(autouse=True)(counted_features.small_shards)
 
 
 def times(waveform, factor):
     return waveform * np.float32(factor)
 
 
-def refusing(waveform):
-    """Takes nothing but the test sound of one second."""
-    if waveform.size != audio.SAMPLE_RATE:
-        raise AudioError("too strange")
-    return waveform
-
-
-def ending(waveform):
-    """Ends the process, unless it hears the test sound."""
-    if waveform.size != audio.SAMPLE_RATE:
-        os._exit(3)
-    return waveform
-
-
-def of_many_kinds(waveform):
-    return waveform[: waveform.size // 2].astype(float) if waveform.size % 2 else waveform[None]
-
-
 def nothing(waveform):
     return waveform[:0].reshape(0, 34)
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    return toy.load(tmp_path_factory.mktemp("toy"))
-
-
-@pytest.fixture
-def few(corpus):
-    """Twenty utterances in no order."""
-    return corpus.select(corpus.utterances.index[np.random.default_rng(0).permutation(72)[:20]])
-
-
-@pytest.fixture(autouse=True)
-def small_shards(monkeypatch):
-    monkeypatch.setattr(room, "UTTERANCES_PER_SHARD", 8)
-    CALLS.clear()
-
-
-def shards(folder):
-    return sorted(folder.rglob("*.safetensors"))
-
-
-def in_process(corpus, compute, store, **settings):
-    """What is stored, and how often the function was asked apart from the test sound."""
-    CALLS.clear()
-    found = stored(corpus, compute, store=store, workers=1, **settings)
-    return found, len(CALLS) - 1
 
 
 # what it gives
@@ -258,134 +200,6 @@ def test_equal_settings_in_another_order_are_the_same():
     assert room._folder_name(one) == room._folder_name(other)
 
 
-# stopped, damaged, missing
-
-
-@pytest.mark.parametrize("harm", ["cut", "emptied", "foreign", "removed", "inconsistent"])
-def test_a_damaged_file_of_the_store_is_computed_anew(few, tmp_path, harm):
-    before, _ = in_process(few, counted, tmp_path)
-    kept = [array.copy() for array in before.features]
-    victim = shards(tmp_path)[1]
-    content = victim.read_bytes()
-    if harm == "cut":
-        victim.write_bytes(content[:-20])
-    elif harm == "emptied":
-        victim.write_bytes(b"")
-    elif harm == "foreign":
-        victim.write_bytes(b"this is no store " * 20)
-    elif harm == "removed":
-        victim.unlink()
-    else:  # a header with more lengths than utterances
-        length = int.from_bytes(content[:8], "little")
-        header = json.loads(content[8 : 8 + length])
-        header["seconds"]["dtype"], header["seconds"]["shape"] = "F32", [16]
-        text = json.dumps(header).encode()
-        text += b" " * (-len(text) % 8)
-        victim.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + length :])
-    after, asked = in_process(few, counted, tmp_path)
-    assert asked in (4, 8)
-    assert len(shards(tmp_path)) == 3
-    for ours, theirs in zip(after.features, kept, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-
-
-@pytest.mark.parametrize(("harm", "workers"), [("missing", 1), ("damaged", 2)])
-def test_a_recording_that_cannot_be_read_is_named_and_the_rest_kept(few, tmp_path, workers, harm):
-    copy = replace(few, root=tmp_path / "copy")
-    for utterance in few.utterances.index:
-        audio.write(copy.path(utterance), audio.load(few.path(utterance)))
-    victim = copy.path(few.utterances.index[18])  # in the last of three shards
-    sound = audio.load(victim)
-    if harm == "missing":
-        victim.unlink()
-    else:
-        victim.write_bytes(b"no sound")
-    with pytest.raises(AudioError, match=rf"{victim.name}: .*: leave it out of the table, or"):
-        stored(copy, counted, store=tmp_path / "store", workers=workers)
-    assert len(shards(tmp_path / "store")) == 2
-    audio.write(victim, sound)
-    found, asked = in_process(copy, counted, tmp_path / "store")
-    assert asked == 4
-    assert len(found.features) == 20
-
-
-def test_what_the_function_refuses_names_the_recording(few, tmp_path):
-    name = few.path(few.utterances.index[0]).name
-    with pytest.raises(AudioError, match=f"{name}: too strange"):
-        stored(few, refusing, store=tmp_path, workers=1)
-
-
-def test_arrays_of_several_kinds_are_refused(few, tmp_path):
-    odd = replace(few, root=tmp_path)
-    for row, utterance in enumerate(few.utterances.index):
-        audio.write(odd.path(utterance), np.zeros(100 + row, np.float32))
-    with pytest.raises(TypeError, match="of_many_kinds gives arrays of several kinds"):
-        stored(odd, of_many_kinds, store=tmp_path / "store", workers=1)
-
-
-def test_a_worker_that_dies_is_told_with_the_remedy(few, tmp_path):
-    with pytest.raises(AffektError, match=r"a worker process ended .* workers=1"):
-        stored(few, ending, store=tmp_path, workers=2)
-
-
-def test_a_recording_cut_short_is_used_with_a_warning_from_another_process(corpus, tmp_path):
-    copy = replace(corpus.select(corpus.utterances.index[:10]), root=tmp_path / "copy")
-    for utterance in copy.utterances.index:
-        audio.write(copy.path(utterance), audio.load(corpus.path(utterance)))
-    victim = copy.path(copy.utterances.index[9])
-    victim.write_bytes(victim.read_bytes()[:-4000])
-    with pytest.warns(AudioWarning, match=victim.name):
-        found = stored(copy, counted, store=tmp_path / "store", workers=2)
-    assert found.seconds[9] < copy.with_durations().utterances["duration"].iloc[9] + 1
-
-
-SLOW = """
-import sys, time
-from pathlib import Path
-from affekt import store
-from affekt.corpora import toy
-
-store.UTTERANCES_PER_SHARD = 8
-
-def slow(waveform):
-    time.sleep(0.02)
-    return waveform
-
-if __name__ == "__main__":
-    done = lambda count: print(count, flush=True)
-    store.stored(toy.load(Path(sys.argv[1])), slow, store=Path(sys.argv[2]),
-                 workers=int(sys.argv[3]), on_utterances=done)
-"""
-
-
-def test_an_interrupt_leaves_what_is_finished_and_nothing_half_written(corpus, tmp_path):
-    script, store = tmp_path / "slow.py", tmp_path / "store"
-    script.write_text(SLOW)
-    running = subprocess.Popen(
-        [sys.executable, script, corpus.root, store, "2"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert running.stdout is not None
-    assert running.stdout.readline() == "0\n"
-    assert running.stdout.readline() == "8\n"
-    os.killpg(running.pid, signal.SIGINT)  # as a terminal does: to every process of the group
-    _, said = running.communicate(timeout=30)
-    assert running.returncode != 0
-    assert said.count("Traceback") == 1, "the workers say nothing"
-    assert "KeyboardInterrupt" in said
-    files = [path for path in store.rglob("*") if path.is_file()]
-    assert 1 <= len(files) < 9
-    assert not [path for path in files if path.name.startswith(".")]
-    kept = {path: path.stat().st_mtime_ns for path in files}
-    again = [sys.executable, script, corpus.root, store, "1"]
-    done = subprocess.run(again, check=True, capture_output=True, text=True)
-    assert done.stdout.split()[0] == str(8 * len(kept))
-    assert {path: path.stat().st_mtime_ns for path in kept} == kept
-
-
 # small things
 
 
@@ -402,56 +216,3 @@ def test_files_are_hashed_by_content_and_absent_ones_as_empty(tmp_path):
 
 def test_cores_are_those_this_process_may_use():
     assert 1 <= n_cores() <= (os.cpu_count() or 1)
-
-
-# the command line
-
-
-def run(*words):
-    return CliRunner().invoke(app, ["corpus", "features", *map(str, words)])
-
-
-def test_the_verb_fills_the_store_that_the_function_reads(corpus, tmp_path):
-    found = run("toy", corpus.root, "--preset", "dusha", "--out", tmp_path, "--workers", 1)
-    assert found.exit_code == 0, found.output
-    assert "dusha of 72 utterances of toy" in found.output
-    assert "64 x " in found.output
-    before = {path: path.stat().st_mtime_ns for path in shards(tmp_path)}
-    result = stored(corpus, DUSHA_MEL, store=tmp_path, workers=1)
-    assert {path: path.stat().st_mtime_ns for path in shards(tmp_path)} == before
-    frames = [shape[1] for shape in result.features.shapes]
-    assert f"64 x {min(frames)}..{max(frames)}" in found.output
-
-
-def test_the_verb_leaves_out_what_the_corpus_excludes(corpus, tmp_path):
-    root = tmp_path / "toy"
-    toy.make(root)
-    victim = toy.load(root).path("s01_anger_1")
-    victim.write_bytes(b"")
-    found = run("toy", root, "--preset", "lssed", "--out", tmp_path / "store", "--workers", 1)
-    assert found.exit_code == 0, found.output
-    assert "left out: s01_anger_1 (an empty file)" in found.output
-    assert "lssed of 71 utterances" in found.output
-
-
-@pytest.mark.parametrize(("preset", "frame"), [("dusha", "0.02"), ("lssed", "0.064")])
-def test_the_verb_counts_what_is_shorter_than_a_frame(tmp_path, preset, frame):
-    for name, seconds in (("long", 0.5), ("between", 0.05), ("short", 0.01), ("least", 0.002)):
-        audio.write(tmp_path / f"{name}.wav", np.full(round(16_000 * seconds), 0.1, np.float32))
-    rows = "".join(f"{name}.wav,sad\n" for name in ("long", "between", "short", "least"))
-    (tmp_path / "mine.csv").write_text(f"file,label\n{rows}")
-    found = run("csv", tmp_path / "mine.csv", "--preset", preset, "--out", tmp_path / "store")
-    assert found.exit_code == 0, found.output
-    first, n = ("short", 2) if preset == "dusha" else ("between", 3)
-    assert f"{n} shorter than a frame of {frame} s, which recipes refuse: {first} ..." in (
-        " ".join(found.output.split())
-    )
-
-
-def test_the_verb_refuses_an_unknown_preset_with_the_known_ones(corpus, tmp_path):
-    found = run("toy", corpus.root, "--preset", "nope", "--out", tmp_path / "store")
-    assert isinstance(found.exception, AffektError)
-    assert str(found.exception) == (
-        "--preset 'nope': there are whisper, dusha, lssed, lssed_denoised"
-    )
-    assert not (tmp_path / "store").exists()

@@ -1,18 +1,11 @@
-"""The loop: against scikit-learn's optimum; interrupted in every way and resumed bit for bit."""
+"""The loop: what it reaches, against scikit-learn's optimum, with a time axis and with CTC."""
 
 import math
-import os
-import signal
-import socket
-import subprocess
-import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 import tiny_whisper
@@ -20,68 +13,23 @@ from affekt.batches import ArrayBatches, Batch, FrameBatches, collate
 from affekt.ctc import best_path
 from affekt.exceptions import CheckpointError
 from affekt.features.logmel import log_mel
-from affekt.models import LinearHead, LinearHeadConfig, WhisperProbe, WhisperProbeConfig
+from affekt.models import WhisperProbe, WhisperProbeConfig
 from affekt.models.blstm import Blstm, BlstmConfig
-from affekt.objectives import LabelSequences, SoftLabels
-from affekt.train import Trained, TrainOptions, learning_rate
-from affekt.train import train as train_to
+from affekt.objectives import LabelSequences
+from affekt.train import TrainOptions, learning_rate
+from toy_training import (
+    N_STEPS,
+    OPTIONS,
+    Wobbly,
+    assert_same_weights,
+    head,
+    stop_at,
+    toy,
+    train,
+    wobbly,
+)
 
-HERE = Path(__file__).parent
-OPTIONS = TrainOptions(epochs=6, learning_rate=0.05, l2=0.01, save_every=4)
-N_STEPS = 6 * 4  # epochs * batches
-
-
-def train(model, batches, options, objective=SoftLabels(), **rest):  # noqa: B008
-    """Most of what the loop promises does not hang on the objective."""
-    return train_to(model, batches, options, objective, **rest)
-
-
-class Wobbly(nn.Module):
-    """A network with dropout: what it does in a step depends on random numbers."""
-
-    def __init__(self, n_hidden: int = 8) -> None:
-        super().__init__()
-        self.inner = nn.Linear(5, n_hidden)
-        self.outer = nn.Linear(n_hidden, 3)
-
-    def forward(self, x, mask):
-        hidden = nn.functional.dropout(self.inner(x[:, 0]).relu(), 0.5, self.training)
-        return self.outer(hidden)
-
-
-def toy(n: int = 30, seed: int = 0) -> ArrayBatches:
-    """Four batches of soft-labelled rows."""
-    rng = torch.Generator().manual_seed(seed)
-    x = torch.randn(n, 1, 5, generator=rng)
-    target = (x[:, 0, :3] + 0.3 * torch.randn(n, 3, generator=rng)).softmax(-1)
-    return ArrayBatches(x, target, 0.5 + torch.rand(n, generator=rng), batch_size=8, seed=3)
-
-
-def wobbly() -> Wobbly:
-    torch.manual_seed(7)
-    return Wobbly()
-
-
-def head() -> LinearHead:
-    return LinearHead(LinearHeadConfig(n_outputs=3, n_features=5))
-
-
-MODELS = {"head": head, "wobbly": wobbly}
 one_thread = pytest.fixture(scope="module", autouse=True)(tiny_whisper.one_thread)
-
-
-def stop_at(last: int, kind: type[BaseException]):
-    def on_step(step: int, n_steps: int, loss: float) -> None:
-        if step == last:
-            raise kind
-
-    return on_step
-
-
-def assert_same_weights(model: nn.Module, other: nn.Module) -> None:
-    """Bit for bit."""
-    for (name, a), b in zip(model.state_dict().items(), other.state_dict().values(), strict=True):
-        assert torch.equal(a, b), name
 
 
 # what it reaches
@@ -171,183 +119,6 @@ def test_an_unknown_precision_is_not_taken_for_the_default():
         train(head(), toy(), replace(OPTIONS, precision="half"))
 
 
-# resuming
-
-
-@pytest.mark.parametrize(
-    ("stopped_at", "kind"),
-    [(2, KeyboardInterrupt), (4, RuntimeError), (5, KeyboardInterrupt), (24, RuntimeError)],
-)
-@pytest.mark.parametrize("name", MODELS)
-def test_an_interrupted_run_ends_with_the_same_weights(tmp_path, name, stopped_at, kind):
-    whole, resumed = MODELS[name](), MODELS[name]()
-    train(whole, toy(), OPTIONS)
-    state = tmp_path / "state.safetensors"
-    with pytest.raises(kind):
-        train(resumed, toy(), OPTIONS, state=state, on_step=stop_at(stopped_at, kind))
-    fresh = MODELS[name]()
-    result = train(fresh, toy(), OPTIONS, state=state)
-    assert result.resumed_from == (stopped_at - 1) // 4 * 4  # told of a step before it is saved
-    assert_same_weights(fresh, whole)
-
-
-def test_a_run_interrupted_again_and_again_ends_with_the_same_weights(tmp_path):
-    whole, state = wobbly(), tmp_path / "state.safetensors"
-    train(whole, toy(), OPTIONS)
-    for stopped_at in (6, 6, 11, 15, 22):
-        on_step = stop_at(stopped_at, KeyboardInterrupt)
-        with pytest.raises(KeyboardInterrupt):
-            train(wobbly(), toy(), OPTIONS, state=state, on_step=on_step)
-    last = wobbly()
-    train(last, toy(), OPTIONS, state=state)
-    assert_same_weights(last, whole)
-
-
-def test_the_first_weights_of_a_resumed_run_do_not_matter(tmp_path):
-    whole, state = wobbly(), tmp_path / "state.safetensors"
-    train(whole, toy(), OPTIONS)
-    on_step = stop_at(14, KeyboardInterrupt)
-    with pytest.raises(KeyboardInterrupt):
-        train(wobbly(), toy(), OPTIONS, state=state, on_step=on_step)
-    torch.manual_seed(99)
-    other = Wobbly()
-    train(other, toy(), OPTIONS, state=state)
-    assert_same_weights(other, whole)
-
-
-def test_the_mean_loss_of_a_resumed_epoch_is_over_the_steps_that_ran(tmp_path):
-    state, told = tmp_path / "state.safetensors", []
-    options = replace(OPTIONS, save_every=3)
-    with pytest.raises(KeyboardInterrupt):
-        train(head(), toy(), options, state=state, on_step=stop_at(4, KeyboardInterrupt))
-    result = train(head(), toy(), options, state=state, on_step=lambda *s: told.append(s[2]))
-    assert result.resumed_from == 3
-    assert result.losses[0] == pytest.approx(told[0])
-    assert result.losses[1] == pytest.approx(np.mean(told[1:5]))
-
-
-def test_a_finished_run_is_not_run_again(tmp_path):
-    whole, again, state = wobbly(), wobbly(), tmp_path / "state.safetensors"
-    train(whole, toy(), OPTIONS, state=state)
-    told = []
-    result = train(again, toy(), OPTIONS, state=state, on_step=lambda *step: told.append(step))
-    assert result == Trained((), N_STEPS)
-    assert told == []
-    assert_same_weights(again, whole)
-
-
-KILLED = """
-import time
-from pathlib import Path
-from test_train import OPTIONS, toy, train, wobbly
-
-def on_step(step, n_steps, loss):
-    print(step, flush=True)
-    time.sleep(0.05)
-
-train(wobbly(), toy(), OPTIONS, state=Path({state!r}), on_step=on_step)
-"""
-
-
-def test_a_killed_run_ends_with_the_same_weights(tmp_path):
-    state = tmp_path / "state.safetensors"
-    program = KILLED.format(state=str(state))
-    environment = os.environ | {"PYTHONPATH": str(HERE)}
-    with subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment
-    ) as process:
-        for line in process.stdout:
-            if int(line) == 10:
-                process.send_signal(signal.SIGKILL)
-                break
-    assert process.returncode == -signal.SIGKILL
-    whole, resumed = wobbly(), wobbly()
-    train(whole, toy(), OPTIONS)
-    assert train(resumed, toy(), OPTIONS, state=state).resumed_from == 8
-    assert_same_weights(resumed, whole)
-
-
-# states that do not fit
-
-
-@pytest.fixture
-def state(tmp_path):
-    path = tmp_path / "state.safetensors"
-    train(head(), toy(), OPTIONS, state=path)
-    return path
-
-
-def frozen_bias():
-    model = head()
-    model.linear.bias.requires_grad_(False)
-    return model
-
-
-def wider_head():
-    return LinearHead(LinearHeadConfig(n_outputs=3, n_features=5, n_layers=2))
-
-
-def fewer_rows():
-    return toy(22)
-
-
-def other_targets():
-    data = toy()
-    return replace(data, target=data.target.flip(1))
-
-
-def other_weights():
-    data = toy()
-    return replace(data, weight=data.weight + 1)
-
-
-@pytest.mark.parametrize("other", [frozen_bias, wobbly, wider_head])
-def test_the_state_of_another_model_is_refused(state, other):
-    with pytest.raises(CheckpointError, match="another model, data or options; delete it"):
-        train(other(), toy(), OPTIONS, state=state)
-
-
-@pytest.mark.parametrize("other", [fewer_rows, other_targets, other_weights])
-def test_the_state_of_other_data_is_refused(state, other):
-    with pytest.raises(CheckpointError, match="another model, data or options; delete it"):
-        train(head(), other(), OPTIONS, state=state)
-
-
-@pytest.mark.parametrize(
-    "change", [{"epochs": 7}, {"learning_rate": 0.1}, {"l2": 0.0}, {"seed": 1}, {"warmup": 0.5}]
-)
-def test_the_state_of_other_options_is_refused(state, change):
-    with pytest.raises(CheckpointError, match="or give another output folder") as caught:
-        train(head(), toy(), replace(OPTIONS, **change), state=state)
-    assert str(caught.value).startswith(str(state))
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("damage", ["truncated", "empty", "text", "folder"])
-def test_a_damaged_state_is_refused(state, damage):
-    data = state.read_bytes()
-    contents = {"truncated": data[:-10], "empty": b"", "text": b"state of the art" * 9}
-    if damage == "folder":
-        state.unlink()
-        state.mkdir()
-    else:
-        state.write_bytes(contents[damage])
-    with pytest.raises(CheckpointError, match="not a readable training state") as caught:
-        train(head(), toy(), OPTIONS, state=state)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_foreign_file_of_tensors_is_refused(state):
-    save_file({"model.linear.weight": torch.zeros(3, 5)}, state)
-    with pytest.raises(CheckpointError, match="was made by another model"):
-        train(head(), toy(), OPTIONS, state=state)
-
-
-def test_a_state_holds_weights_moments_and_the_step(state):
-    names = load_file(state).keys()
-    assert {"model.linear.weight", "model.mean", "optimizer.0.exp_avg"} <= names
-
-
 # networks with a time axis
 
 
@@ -405,48 +176,6 @@ def test_a_network_with_masks_resumes_bit_for_bit(tmp_path, live):
         train(probe(), live, options, state=state, on_step=stop_at(4, KeyboardInterrupt))
     assert train(resumed, live, options, state=state).resumed_from == 3
     assert_same_weights(resumed, whole)
-
-
-# several processes
-
-SHARED_WORK = """
-import sys
-from accelerate import Accelerator
-from safetensors.torch import save_file
-from test_train import OPTIONS, head, toy, train
-assert Accelerator().num_processes == 2
-model = head()
-train(model, toy(25), OPTIONS)
-save_file(model.state_dict(), sys.argv[1])
-"""
-
-
-@pytest.mark.slow
-def test_two_processes_reach_what_one_reaches(tmp_path):
-    """The last batch has one row: one of the two processes gets none of it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    processes = []
-    for rank in range(2):
-        environment = os.environ | {
-            "PYTHONPATH": str(HERE),
-            "RANK": str(rank),
-            "LOCAL_RANK": str(rank),
-            "WORLD_SIZE": "2",
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(port),
-            "ACCELERATE_USE_CPU": "true",
-        }
-        command = [sys.executable, "-c", SHARED_WORK, str(tmp_path / f"{rank}.safetensors")]
-        processes.append(subprocess.Popen(command, env=environment))
-    assert [process.wait(120) for process in processes] == [0, 0]
-    alone = head()
-    train(alone, toy(25), OPTIONS)
-    for rank in range(2):
-        found = load_file(tmp_path / f"{rank}.safetensors")
-        for name, value in alone.state_dict().items():
-            torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-5)
 
 
 # sequences of labels

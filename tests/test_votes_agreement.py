@@ -1,7 +1,6 @@
 """Agreement against printed examples, other libraries' values and the formulas written out.
 
-Golden values: scikit-learn 1.9.1 (Cohen), statsmodels 0.15.0 (Fleiss), krippendorff 0.9.0 (alpha),
-pingouin 0.7.0 (ICC).
+Golden values: krippendorff 0.9.0 (alpha), scikit-learn 1.9.1 (Cohen), pingouin 0.7.0 (ICC).
 """
 
 import itertools
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import vote_tables
 from affekt.corpora import CORPORA
 from affekt.exceptions import TableError
 from affekt.report import evaluate
@@ -18,7 +18,6 @@ from affekt.votes.agreement import (
     agreement_with_rest,
     alpha_of_ratings,
     cohen_kappa,
-    cohen_table,
     entropy,
     fleiss_kappa,
     icc,
@@ -28,8 +27,11 @@ from affekt.votes.agreement import (
     rater_against_rest,
     summary,
 )
+from vote_tables import DIGITS, ratings, votes
 
-DIGITS = Categories("digits", tuple("012345"))
+answers = pytest.fixture(vote_tables.answers)
+
+
 TWO = Categories("two", ("yes", "no"))
 
 # Krippendorff 2011, section C: four observers, twelve units, 0 = no value.
@@ -43,22 +45,6 @@ OBSERVERS = np.array(
 )
 FIVE = Categories("five", tuple("12345"))
 
-# Shrout & Fleiss 1979, table 2: six targets, four judges.
-JUDGES = np.array(
-    [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]]
-)
-
-
-def votes(labels):
-    """Long table of a list of rows, one row an utterance, one entry a rater; None: no vote."""
-    rows = [
-        (f"u{i}", f"r{j}", str(label))
-        for i, row in enumerate(labels)
-        for j, label in enumerate(row)
-        if label is not None
-    ]
-    return pd.DataFrame(rows, columns=["utterance", "rater", "label"])
-
 
 def anonymous(counts, categories):
     """Long table of counts (n_utterances, n_categories) whose raters nobody knows."""
@@ -69,26 +55,6 @@ def anonymous(counts, categories):
         for _ in range(int(n))
     ]
     return pd.DataFrame(rows, columns=["utterance", "rater", "label"])
-
-
-def ratings(values, dimension="arousal"):
-    table = votes([[None if np.isnan(x) else x for x in row] for row in np.array(values, float)])
-    numbers = table.pop("label").astype(float)
-    return table.assign(dimension=dimension, value=numbers)
-
-
-@pytest.fixture
-def answers():
-    """Votes of 30 utterances by 5 raters, a third of them missing, all utterances with two."""
-    rng = np.random.default_rng(11)
-    truth = rng.integers(6, size=(30, 1))
-    said = np.where(rng.random((30, 5)) < 0.6, truth, rng.integers(6, size=(30, 5)))
-    gone = rng.random((30, 5)) < 0.33
-    gone[:, :2] = False
-    return [
-        [None if g else int(s) for s, g in zip(*row, strict=True)]
-        for row in zip(said, gone, strict=True)
-    ]
 
 
 def observers():
@@ -223,66 +189,6 @@ def test_the_interval_of_alpha_covers_the_truth_as_often_as_it_says():
     assert sum(low <= true <= high for low, high in intervals) >= 88
 
 
-@pytest.mark.parametrize(
-    ("weights", "golden"),
-    [(None, 0.5833333333333334), ("linear", 0.609375), ("quadratic", 0.6323529411764706)],
-)
-def test_cohens_kappa_equals_scikit_learn(weights, golden):
-    i = np.arange(40)
-    a = (7 * i + i // 5) % 4
-    b = np.where(3 * i % 10 < 6, a, (a + i) % 4)
-    table = votes(np.stack([a, b], axis=1).tolist())
-    found = cohen_kappa(table, DIGITS, "r0", "r1", weights=weights)
-    assert found == pytest.approx(golden, abs=1e-12)
-    assert cohen_kappa(table, DIGITS, "r1", "r0", weights=weights) == pytest.approx(golden)
-
-
-def test_cohens_kappa_looks_at_common_utterances_and_names_who_shares_none():
-    table = votes([[1, 1, None], [2, 2, None], [1, 2, None], [2, None, 1], [None, None, 1]])
-    expected = 1 - (1 / 3) / (1 - (2 / 3 * 1 / 3 + 1 / 3 * 2 / 3))
-    assert cohen_kappa(table, DIGITS, "r0", "r1") == pytest.approx(expected)
-    with pytest.raises(TableError, match="'r1' and 'r2' have no utterance in common"):
-        cohen_kappa(table, DIGITS, "r1", "r2")
-    with pytest.raises(TableError, match="no vote is by rater 'r9'"):
-        cohen_kappa(table, DIGITS, "r0", "r9")
-
-
-def test_the_table_of_all_pairs_equals_each_pair_by_itself(answers):
-    table = votes(answers)
-    pairs = cohen_table(table, DIGITS)
-    assert len(pairs) == 10
-    for row in pairs.itertuples():
-        alone = cohen_kappa(table, DIGITS, row.rater, row.other)
-        assert row.kappa == pytest.approx(alone, abs=1e-12)
-    wide = table.pivot(index="utterance", columns="rater", values="label")
-    both = wide[["r3", "r4"]].dropna()
-    last = pairs.set_index(["rater", "other"]).loc[("r3", "r4")]
-    assert last["n_common"] == len(both)
-    assert last["agreement"] == pytest.approx((both["r3"] == both["r4"]).mean())
-
-
-def test_pairs_that_share_too_little_are_left_out_of_the_table():
-    table = votes([[1, 1, None], [2, 2, 2], [1, 2, None]])
-    assert cohen_table(table, DIGITS)[["rater", "other"]].to_numpy().tolist() == [["r0", "r1"]]
-    assert cohen_table(table, DIGITS, min_common=4).empty
-
-
-def test_fleiss_kappa_equals_statsmodels_and_needs_no_raters():
-    said = [
-        [(5 * t + 3 * r + t * r % 4) % 3 if (t + r) % 4 == 0 else t % 3 for r in range(6)]
-        for t in range(15)
-    ]
-    golden = 0.5866666666666664
-    assert fleiss_kappa(votes(said), DIGITS) == pytest.approx(golden, abs=1e-12)
-    unknown = votes(said).assign(rater=None)
-    assert fleiss_kappa(unknown, DIGITS) == pytest.approx(golden, abs=1e-12)
-
-
-def test_fleiss_kappa_refuses_unequal_numbers_and_points_to_krippendorff():
-    with pytest.raises(TableError, match=r"'u0' has 2 and 'u1' 1: use krippendorff_alpha"):
-        fleiss_kappa(votes([[1, 2], [1, None]]), DIGITS)
-
-
 def test_percent_is_the_share_of_agreeing_pairs_of_an_utterance(answers):
     expected = np.mean(
         [
@@ -316,51 +222,6 @@ def test_a_rater_heard_twice_is_refused_unless_told_what_to_do():
     assert percent(twice, DIGITS, duplicates="first") == 0.0
     assert percent(twice, DIGITS, duplicates="last") == 1.0
     assert percent(twice, DIGITS, duplicates="keep") == pytest.approx(1 / 3)
-
-
-@pytest.mark.parametrize(
-    ("kind", "printed"),
-    [("1,1", 0.17), ("2,1", 0.29), ("3,1", 0.71), ("1,k", 0.44), ("2,k", 0.62), ("3,k", 0.91)],
-)
-def test_icc_equals_the_table_of_shrout_and_fleiss(kind, printed):
-    found = icc(ratings(JUDGES), kind)
-    assert round(found["arousal"], 2) == printed
-    assert found.name == f"ICC({kind})"
-
-
-def test_the_mean_of_k_judges_is_as_reliable_as_spearman_and_brown_say():
-    for single, many in [("1,1", "1,k"), ("2,1", "2,k"), ("3,1", "3,k")]:
-        r = icc(ratings(JUDGES), single)["arousal"]
-        assert icc(ratings(JUDGES), many)["arousal"] == pytest.approx(4 * r / (1 + 3 * r))
-
-
-def test_judges_who_differ_in_level_alone_have_icc_3_of_1_and_less_of_2():
-    heard = np.array([[1.0], [2], [5]])
-    table = ratings(heard + np.array([0, 1, 3]))
-    assert icc(table, "3,1")["arousal"] == pytest.approx(1)
-    assert icc(table, "2,1")["arousal"] < 0.8
-
-
-def test_icc_is_given_for_each_dimension_and_no_order_of_rows():
-    both = pd.concat([ratings(JUDGES), ratings(JUDGES[:, ::-1] ** 2, "valence")])
-    found = icc(both.sample(frac=1, random_state=0), "2,1")
-    assert found["arousal"] == pytest.approx(icc(ratings(JUDGES), "2,1")["arousal"])
-    assert set(found.index) == {"arousal", "valence"}
-
-
-def test_icc_refuses_ratings_that_are_not_crossed_and_says_what_does_not():
-    gap = JUDGES.astype(float)
-    gap[2, 1] = np.nan
-    with pytest.raises(TableError, match=r"'u0' has 4 and 'u2' 3: use alpha_of_ratings"):
-        icc(ratings(gap), "1,1")
-    moved = ratings([[1, 2, np.nan], [2, np.nan, 3]])
-    assert np.isfinite(icc(moved, "1,1")["arousal"])
-    with pytest.raises(TableError, match=r"'u0' and 'u1' have different ones.*kind \"1,1\""):
-        icc(moved, "2,1")
-    with pytest.raises(TableError, match="two utterances and two ratings of each, not 1 and 4"):
-        icc(ratings(JUDGES[:1]), "1,1")
-    with pytest.raises(ValueError, match="kind must be one of"):
-        icc(ratings(JUDGES), "4,1")
 
 
 def test_each_vote_stands_beside_the_shares_of_the_others():

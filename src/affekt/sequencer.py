@@ -23,13 +23,14 @@ from affekt.ctc import WIDTH
 from affekt.exceptions import AudioError, CheckpointError
 from affekt.features.logmel import log_mel
 from affekt.features.shortterm34 import NAMES, shortterm34
-from affekt.models import Blstm
+from affekt.models import Blstm, ProbedBlstm
 from affekt.models.whisper import WhisperEncoder
 from affekt.segmenting import Found, frame_edges, segment
 
 Float32 = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Source = str | Path | bytes | Float32
+Network = Blstm | ProbedBlstm
 
 HOP = LEVEL  # samples from one frame to the next: 0.1 s
 HOP_SECONDS = HOP / audio.SAMPLE_RATE  # 1_600 / 16_000 = 0.1 s
@@ -88,7 +89,7 @@ class WhisperStates:
         return np.asarray(means, dtype=np.float32)
 
 
-def save(folder: Path, model: Blstm, hearing: Hearing, card: Mapping[str, Any]) -> None:
+def save(folder: Path, model: Network, hearing: Hearing, card: Mapping[str, Any]) -> None:
     """Write a folder that `load` reads.
 
     Args:
@@ -115,7 +116,11 @@ def load(folder: str | Path) -> "Sequencer":
         raise CheckpointError(f"{audio.name_of(folder)}: no such folder")
     model, card = checkpoint.load(folder)
     name = card.get("frames")
-    if not isinstance(model, Blstm) or not model.config.per_frame or card["labels"][-1] != BLANK:
+    if (
+        not isinstance(model, Network)
+        or (isinstance(model, Blstm) and not model.config.per_frame)
+        or card["labels"][-1] != BLANK
+    ):
         raise CheckpointError(
             f"{folder}: holds no network of CTC: give a folder of `affekt run sequences`"
         )
@@ -137,7 +142,7 @@ def load(folder: str | Path) -> "Sequencer":
 class Sequencer:
     """A loaded network. `labels` are the emotions it knows, `card` says what it is."""
 
-    def __init__(self, model: Blstm, hearing: Hearing, card: Mapping[str, Any]) -> None:
+    def __init__(self, model: Network, hearing: Hearing, card: Mapping[str, Any]) -> None:
         self.card = card
         self.labels: tuple[str, ...] = tuple(card["labels"][:-1])
         self._model, self._hearing = model.eval(), hearing

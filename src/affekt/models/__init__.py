@@ -14,6 +14,7 @@ from affekt.models.forest import Forest, ForestConfig
 from affekt.models.heads import LinearHead, LinearHeadConfig
 from affekt.models.mobilenet_attention import MobileNetAttention, MobileNetAttentionConfig
 from affekt.models.multiscale import MultiScale, MultiScaleConfig
+from affekt.models.probed_blstm import ProbedBlstm, ProbedBlstmConfig
 from affekt.models.pyresnet import PyResNet, PyResNetConfig
 from affekt.models.resnet import ResNet, ResNetConfig
 from affekt.models.vgg import Vgg, VggConfig
@@ -31,6 +32,7 @@ MODELS: dict[str, tuple[type[Any], type[Any]]] = {
     "alexnet_attention": (AlexNetAttentionConfig, AlexNetAttention),
     "multiscale": (MultiScaleConfig, MultiScale),
     "blstm": (BlstmConfig, Blstm),
+    "probed_blstm": (ProbedBlstmConfig, ProbedBlstm),
     "forest": (ForestConfig, Forest),
     "dummy": (DummyConfig, Dummy),
 }
@@ -51,6 +53,8 @@ __all__ = [
     "MobileNetAttentionConfig",
     "MultiScale",
     "MultiScaleConfig",
+    "ProbedBlstm",
+    "ProbedBlstmConfig",
     "PyResNet",
     "PyResNetConfig",
     "ResNet",

@@ -35,19 +35,21 @@ Indices = NDArray[np.intp]
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """What a method is taught: clips of frames, targets (n, n_classes), and who speaks (n,)."""
+    """What a method is taught: clips of frames, targets (n, n_classes), who speaks, ids (n,)."""
 
     frames: Frames
     target: Floats
     speakers: Sequence[str]
+    ids: Sequence[str]
 
     def __len__(self) -> int:
         return len(self.frames)
 
     def select(self, rows: Indices) -> "Lesson":
         """Keep some clips."""
-        frames, speakers = ([part[row] for row in rows] for part in (self.frames, self.speakers))
-        return Lesson(frames, self.target[rows], speakers)
+        frames = [self.frames[row] for row in rows]
+        speakers, ids = ([part[row] for row in rows] for part in (self.speakers, self.ids))
+        return Lesson(frames, self.target[rows], speakers, ids)
 
 
 def frames_of(
@@ -98,7 +100,8 @@ def taught(lesson: Lesson, options: RunOptions, *, per_frame: bool) -> Blstm:
     batches = FrameBatches(known.frames, labels, weights, BATCH_SIZE, options.seed)
     how = replace(TRAINING, seed=options.seed, epochs=options.epochs or TRAINING.epochs)
     objective = LabelSequences() if per_frame else SoftLabels()
-    train(model, batches, how, objective, judge=partial(_uar, asked=asked) if asked else None)
+    judge = partial(_uar, asked=asked) if asked else None
+    train(model, batches, how, objective, judge=judge, names=known.ids)
     return model.eval()
 
 

@@ -194,8 +194,33 @@ def fit(
         n_batches: batches an epoch; None = batches of MAX_BATCH_SIZE, and MIN_STEPS in all.
         state: file that makes the training resumable.
     """
-    x = np.concatenate([part.in_context if in_context else part.alone for part in heard])
-    target = np.concatenate([part.corpus.labels.to_numpy(np.float32) for part in heard])
+    return fit_head(
+        np.concatenate([part.in_context if in_context else part.alone for part in heard]),
+        np.concatenate([part.corpus.labels.to_numpy(np.float32) for part in heard]),
+        l2=l2,
+        options=options,
+        balanced=balanced,
+        n_batches=n_batches,
+        state=state,
+        names=[str(id_) for part in heard for id_ in part.corpus.utterances.index],
+    )
+
+
+def fit_head(
+    x: Float32,
+    target: Float32,
+    *,
+    l2: float,
+    options: RunOptions,
+    balanced: bool = True,
+    n_batches: int | None = None,
+    state: Path | None = None,
+    names: Sequence[str] | None = None,
+) -> LinearHead:
+    """Fit a head to statistics (n, n_layers, n_features) and targets (n, n_classes); as `fit`.
+
+    `names` of the rows are for errors.
+    """
     head = LinearHead(LinearHeadConfig(target.shape[1], x.shape[2], x.shape[1]))
     head.standardise(torch.from_numpy(x))
     batches = ArrayBatches(
@@ -219,7 +244,7 @@ def fit(
         SoftLabels(),
         state=state,
         on_step=lambda *_: tell(1) if tell else None,
-        names=[str(id_) for part in heard for id_ in part.corpus.utterances.index],
+        names=names,
     )
     return head.eval()
 

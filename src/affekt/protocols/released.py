@@ -9,7 +9,7 @@ from affekt import __version__, checkpoint
 from affekt.corpus import Corpus
 from affekt.exceptions import CheckpointError, SplitError
 from affekt.protocols.probe import RunOptions
-from affekt.protocols.spectrograms import Method, Taught
+from affekt.protocols.spectrograms import Method, Taught, start_from
 
 
 def release(
@@ -67,17 +67,31 @@ def name_of(folder: Path) -> str:
     return "/".join(folder.resolve().parts[-2:])
 
 
-def refuse_overwritten(folder: Path, options: RunOptions) -> None:
-    """Refuse a checkpoint of `--init` that lies where this run writes.
+def with_start(split: str, options: RunOptions) -> str:
+    """Name a split for RESULTS.md: what training started from belongs to it."""
+    return split if options.init is None else f"{split}, started from {name_of(options.init)}"
+
+
+def check_start(folder: Path, method: Method, labels: Sequence[str], options: RunOptions) -> None:
+    """Refuse a checkpoint of `--init` that training cannot start from, before it does.
+
+    Args:
+        folder: where this run writes what the method learns.
+        method: its network and feature.
+        labels: of the network's outputs, in order.
+        options: the checkpoint, if there is one.
 
     Raises:
-        CheckpointError: it lies in `folder`.
+        CheckpointError: it lies in `folder`, or `start_from` refuses it.
     """
-    if options.init is not None and options.init.resolve().is_relative_to(folder.resolve()):
+    if options.init is None:
+        return
+    if options.init.resolve().is_relative_to(folder.resolve()):
         raise CheckpointError(
             f"{options.init}: this run would overwrite it: give another --out, or copy the"
             " checkpoint elsewhere and start from the copy"
         )
+    start_from(method.build(len(labels)), options.init, labels, method.feature)
 
 
 def guard_start(corpus: Corpus, tested: Iterable[str], options: RunOptions) -> str | None:
@@ -99,6 +113,7 @@ def guard_start(corpus: Corpus, tested: Iterable[str], options: RunOptions) -> s
         CheckpointError: the card is damaged.
         SplitError: speakers are shared, or unknown, and it is not allowed.
     """
+    allowed = options.allow_shared_speakers
     if options.init is None:
         return None
     learned = _learned(options.init)
@@ -117,7 +132,7 @@ def guard_start(corpus: Corpus, tested: Iterable[str], options: RunOptions) -> s
     if not leak:
         return None
     leak = f"the checkpoint {name_of(options.init)} {leak}"
-    if options.allow_shared_speakers:
+    if allowed:
         return f"NOT SPEAKER-DISJOINT, the scores do not hold for new voices: {leak}."
     raise SplitError(
         f"{leak}: give --init a checkpoint that never heard them, take --folds that it was not"

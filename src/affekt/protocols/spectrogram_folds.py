@@ -1,22 +1,24 @@
 """A method on spectrograms, fold by fold: taught, released, asked, reported together."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import torch
 from torch import nn
 
+from affekt.corpus import Corpus
 from affekt.exceptions import CorpusError, SplitError
 from affekt.models import MultiScale
 from affekt.protocols.clips import Clips
 from affekt.protocols.probe import RunOptions
 from affekt.protocols.released import (
+    check_start,
     guard_start,
     name_of,
-    refuse_overwritten,
     release,
     started_from,
+    with_start,
 )
 from affekt.protocols.results import Result, write
 from affekt.protocols.spectrograms import Method, Taught, teach
@@ -29,6 +31,10 @@ HELD_OUT_SHARE = 0.1  # of the training utterances, where speakers are shared an
 SELECTED = "SELECTED ON THE TEST PART"
 SELECTED_ON_TEST = f"{SELECTED}: the epoch was chosen by what is reported here"
 PLAIN, ATTACKED = "", "fake"  # ways of asking
+REHEARSAL = "rehearsal"  # of a corpus' card: what reports open with where its part is played
+PLAYED = (
+    "A REHEARSAL, NO RESULT: each half of toy's speakers plays a corpus, each label its only vote"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,14 +127,14 @@ def ask_folds(
 
     Raises:
         CorpusError: `--folds` names what is no fold.
-        CheckpointError: the checkpoint of `--init` lies where this run writes.
+        CheckpointError: the checkpoint of `--init` does not fit, or lies where this run writes.
         SplitError: a fold shares speakers or recordings, or the checkpoint learned from speakers
             that are tested, and it is not allowed.
     """
-    refuse_overwritten(options.out / name, options)
     chosen = chosen_folds(splits, options)
+    check_folds(clips.corpus, chosen, name, method, options)
     head = [SELECTED_ON_TEST] if options.protocol == "paper" else []
-    head += [*warnings_of(chosen, clips, options), *notes]
+    head += [*warnings_of(chosen, clips.corpus, options, clips.fingerprints), *notes]
     parts: dict[str, list[pd.DataFrame]] = {}
     epochs, minutes, n_parameters = [], 0.0, 0
     for split in chosen:
@@ -149,13 +155,12 @@ def ask_folds(
         if told:
             head.append(f"{split.name}: {told}")
     head.append(
-        f"{n_parameters:,} parameters; {minutes:.0f} min of training; epochs: {', '.join(epochs)}"
+        f"{n_parameters:,} parameters; {lasted(minutes)} of training; epochs: {', '.join(epochs)}"
     )
     fold_of = pd.Series({id_: split.name for split in chosen for id_ in split.test})
     if len(chosen) < len(splits):
         split_name = f"{split_name}: {len(chosen)} of them"
-    if options.init is not None:
-        split_name = f"{split_name}, started from {name_of(options.init)}"
+    split_name = with_start(split_name, options)
     if options.protocol == "paper":  # its row in RESULTS.md says so, too
         split_name = f"{SELECTED}: {split_name}"
     found = {way: pd.concat(tables).rename_axis("utterance") for way, tables in parts.items()}
@@ -183,7 +188,7 @@ def report_folds(
     )
     what = (
         f"{corpus.name}, {len(corpus.scheme)} classes, {name}"
-        f" ({found.n_parameters:,} parameters, {found.minutes:.0f} min)"
+        f" ({found.n_parameters:,} parameters, {lasted(found.minutes)})"
     )
     return write(report, predictions, options.out / name, what, found.split_name, options)
 
@@ -195,22 +200,82 @@ def count_parameters(model: nn.Module) -> int:
     return sum(p.numel() for name, p in named if tied is None or tied not in name)
 
 
-def warnings_of(splits: Sequence[Split], clips: Clips, options: RunOptions) -> list[str]:
+def lasted(minutes: float) -> str:
+    """Say how long a training took.
+
+    >>> lasted(0.3), lasted(1.2), lasted(71.8)
+    ('under a minute', '1 min', '72 min')
+    """
+    return f"{minutes:.0f} min" if minutes >= 1 else "under a minute"
+
+
+def check_folds(
+    corpus: Corpus, splits: Sequence[Split], name: str, method: Method, options: RunOptions
+) -> None:
+    """Say what is wrong with folds or checkpoint while nothing has been computed yet.
+
+    Args:
+        corpus: only what is usable.
+        splits: the folds that will be run.
+        name: of the method, and of the folder that this run writes it to.
+        method: its network and feature.
+        options: the checkpoint, and whether shared speakers are allowed.
+
+    Raises:
+        CheckpointError: the checkpoint of `--init` does not fit, or lies where this run writes.
+        SplitError: a fold shares speakers, or the checkpoint learned from speakers that are
+            tested, and it is not allowed.
+    """
+    check_start(options.out / name, method, list(corpus.scheme), options)
+    warnings_of(splits, corpus, options)
+
+
+def warnings_of(
+    splits: Sequence[Split],
+    corpus: Corpus,
+    options: RunOptions,
+    prints: Mapping[str, str] | None = None,
+) -> list[str]:
     """Guard every fold before any is trained on; what is shared and allowed is said.
 
-    So is the checkpoint that training starts from, which is guarded as well.
+    So is the checkpoint that training starts from, which is guarded as well, and a rehearsal.
+
+    Args:
+        splits: the folds.
+        corpus: has all of them.
+        options: the checkpoint, and whether shared speakers are allowed.
+        prints: fingerprint of each recording; None: recordings are not compared.
     """
-    shared = options.allow_shared_speakers
-    table, prints = clips.corpus.utterances, clips.fingerprints
-    found = [
+    shared, table = options.allow_shared_speakers, corpus.utterances
+    tested = [id_ for split in splits for id_ in split.test]
+    found = [corpus.card.get(REHEARSAL), guard_start(corpus, tested, options)]
+    found += [
         guard(split, table, fingerprints=prints, allow_shared_speakers=shared) for split in splits
     ]
-    tested = [id_ for split in splits for id_ in split.test]
-    found.insert(0, guard_start(clips.corpus, tested, options))
     warnings = [warning for warning in found if warning]
     if options.init is not None:
         warnings.append(f"training started from the checkpoint {name_of(options.init)}")
     return warnings
+
+
+def several(options: RunOptions) -> list[Corpus]:
+    """Give the corpora of a run; of toy alone, two that its speakers play, half of them each.
+
+    So what needs two corpora, or votes, can be tried on toy: each label is one vote there.
+    """
+    corpora = list(options.corpora.values())
+    if [corpus.name for corpus in corpora] != ["toy"]:
+        return corpora
+    toy, found = corpora[0], []
+    speakers = toy.utterances["speaker"]
+    first = speakers.isin(sorted(speakers.unique())[: speakers.nunique() // 2])
+    for number, part in enumerate((first, ~first), start=1):
+        half = toy.select(toy.utterances.index[part])
+        votes = half.labels.idxmax(axis=1).rename("label").rename_axis("utterance").reset_index()
+        card = {**half.card, REHEARSAL: PLAYED}
+        name = f"{toy.name}-{number}"
+        found.append(replace(half, name=name, votes=votes.assign(rater="label"), card=card))
+    return found
 
 
 def refuse_shared(clips: Mapping[str, Clips]) -> None:

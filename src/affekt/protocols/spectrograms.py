@@ -125,23 +125,32 @@ class Taught:
         return standardised(clips, self.mean, self.scale)
 
 
+def usable(corpus: Corpus) -> Corpus:
+    """Keep what has a label and no reason in `excluded`.
+
+    Raises:
+        CorpusError: nothing is left.
+    """
+    table = corpus.utterances
+    good = table.index.isin(corpus.labels.index) & (table["excluded"] == "").to_numpy()
+    if not good.any():
+        raise CorpusError(f"{corpus.root}: no utterance of {corpus.name} can be used")
+    return corpus.select(table.index[good])
+
+
 def clips_of(corpus: Corpus, method: Method, options: RunOptions) -> Clips:
     """Compute, or read from the store, the spectrograms of a corpus' usable utterances.
 
     What stands before and behind the audible part is left out, if the method says so.
     """
-    table = corpus.utterances
-    good = table.index.isin(corpus.labels.index) & (table["excluded"] == "").to_numpy()
-    usable = corpus.select(table.index[good])
-    if not len(usable):
-        raise CorpusError(f"{corpus.root}: no utterance of {corpus.name} can be used")
-    tell = options.progress(f"{corpus.name}, {method.feature}", len(usable))
-    if usable.utterances["file"].str.endswith(".npy").all():
-        return _released_features(usable, method, tell)
+    corpus = usable(corpus)
+    tell = options.progress(f"{corpus.name}, {method.feature}", len(corpus))
+    if corpus.utterances["file"].str.endswith(".npy").all():
+        return _released_features(corpus, method, tell)
     with together().main_process_first():  # the others read what it computed
-        found = stored(usable, FEATURES[method.feature], store=options.store, on_utterances=tell)
+        found = stored(corpus, FEATURES[method.feature], store=options.store, on_utterances=tell)
     frame = 2 * method.hop  # s: in both papers a frame is two hops long
-    short = usable.utterances.index[found.seconds < frame].tolist()
+    short = corpus.utterances.index[found.seconds < frame].tolist()
     if short:
         raise CorpusError(
             f"{corpus.path(short[0])}: shorter than a frame of {frame:g} s"
@@ -150,7 +159,7 @@ def clips_of(corpus: Corpus, method: Method, options: RunOptions) -> Clips:
         )
     change = partial(_prepared, method=method)
     lengths = [change(clip).shape[1] for clip in found.features]
-    return Clips(usable, View(found.features, lengths, change=change), found.fingerprints)
+    return Clips(corpus, View(found.features, lengths, change=change), found.fingerprints)
 
 
 def _released_features(corpus: Corpus, method: Method, tell: Callable[[int], None]) -> Clips:
@@ -281,6 +290,8 @@ def start_from(
 ) -> tuple[Float32, Float32] | None:
     """Put in the weights of a checkpoint folder, but for the last layer where labels differ.
 
+    The same labels in another order are no others: each row of the last layer goes to its label.
+
     Args:
         model: its last layer is called `classifier`.
         folder: of `affekt.checkpoint`.
@@ -293,8 +304,7 @@ def start_from(
         None where the card says nothing.
 
     Raises:
-        CheckpointError: it holds another network, reads another feature, or has the same labels
-            in another order.
+        CheckpointError: it holds another network, or reads another feature.
     """
     other, card = checkpoint.load(folder)
     if type(other) is not type(model):
@@ -303,19 +313,17 @@ def start_from(
         )
     if card.get("feature", feature) != feature:
         raise CheckpointError(f"{folder}: its network reads {card['feature']}, not {feature}")
-    if card["labels"] != list(labels) and sorted(card["labels"]) == sorted(labels):
-        raise CheckpointError(
-            f"{folder}: its labels are in another order than the corpus' {', '.join(labels)}:"
-            f" bring the corpus to {', '.join(card['labels'])} (`Corpus.relabel`)"
-        )
     mine, theirs = model.state_dict(), other.state_dict()
     last = {name for name in mine if name.startswith("classifier.")}
     shapes, others = ({n: v.shape for n, v in part.items()} for part in (mine, theirs))
     for name in sorted((shapes.keys() | others.keys()) - last):
         if shapes.get(name) != others.get(name):
             raise CheckpointError(f"{folder}: its network has another shape: {name}")
-    kept = last if card["labels"] != list(labels) else set()
-    model.load_state_dict({n: mine[n] if n in kept else theirs[n] for n in mine})
+    taken = {name: value for name, value in theirs.items() if name not in last}
+    if sorted(card["labels"]) == sorted(labels):
+        rows = [card["labels"].index(label) for label in labels]
+        taken |= {name: theirs[name][rows] for name in last}
+    model.load_state_dict(mine | taken)
     return standard_of(card, folder)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 import pandas as pd
@@ -62,6 +63,7 @@ class Plan:
         lora_rank: 0 = they learn whole.
         chances: changes of waveforms and how often each is made; none: {}.
         masks: whether log-mels are masked and made noisy.
+        shift: mel bands that a voice is moved up or down by, at most.
         together: share of the utterances that is heard in sequences; the others are alone.
         seconds: of a sequence, at most.
         domain_weight: of gradient reversal; 0 = there is no domain head.
@@ -79,6 +81,7 @@ class Plan:
     lora_rank: int = 0
     chances: Mapping[str, float] = field(default_factory=lambda: augment.BEYOND)
     masks: bool = True
+    shift: int = 0
     together: float = 0.3
     seconds: float = 15.0
     domain_weight: float = 0.01
@@ -88,6 +91,12 @@ class Plan:
     batch_seconds: float = 100.0
     head_rate: float = 20.0
     training: TrainOptions = TRAINING
+
+    def change_mel(self, log_mel: Float32, rng: np.random.Generator) -> Float32:
+        """Move a voice, then mask it: of a sequence's log-mel, (n_mels, time)."""
+        if self.shift:
+            log_mel = augment.shift_mels(log_mel, rng, most=self.shift)
+        return augment.spec_augment(log_mel, rng) if self.masks else log_mel
 
     def network(self, n_outputs: int, n_domains: int, encoder: WhisperConfig) -> WhisperTuned:
         """Build it for encoders of a shape, with weights at random."""
@@ -130,6 +139,25 @@ class Voices:
         first = round(piece.start * audio.SAMPLE_RATE)
         part = features[row][first : first + round(piece.duration * audio.SAMPLE_RATE)]
         return (part / np.float32(FULL_SCALE)).astype(np.float32, copy=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Sounds(Sequence[Float32]):
+    """The sound of pieces, loaded when it is asked for: what babble is made of."""
+
+    pool: Sequence[Piece]
+    load: Callable[[Piece], Float32]
+
+    def __len__(self) -> int:
+        return len(self.pool)
+
+    @overload
+    def __getitem__(self, row: int) -> Float32: ...
+    @overload
+    def __getitem__(self, row: slice) -> "Sounds": ...
+    def __getitem__(self, row: int | slice) -> "Float32 | Sounds":
+        found = self.pool[row]
+        return self.load(found) if isinstance(found, Piece) else Sounds(found, self.load)
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,8 +260,8 @@ def tune(
         plan.batch_seconds,
         options.seed,
         load=known.load,
-        change=partial(augment.augment, chances=plan.chances) if plan.chances else None,
-        change_mel=augment.spec_augment if plan.masks else None,
+        change=partial(augment.augment, chances=plan.chances, others=Sounds(pool, known.load)),
+        change_mel=plan.change_mel,
     )
     heads = ("head", "domain_head") if domains else ("head",)
     rates = tuple((name, plan.head_rate) for name in heads)

@@ -119,7 +119,8 @@ def compare(
         for split in splits:
             taught_ = list(split.train)
             target = corpus.labels.loc[taught_].to_numpy()
-            lesson = Lesson([frames[id_] for id_ in taught_], target, list(speakers[taught_]))
+            clips = [frames[id_] for id_ in taught_]
+            lesson = Lesson(clips, target, list(speakers[taught_]), taught_)
             found = method(lesson, [frames[id_] for id_ in split.test], options)
             for way, rows in found.rows.items():
                 columns = [*corpus.scheme, NONE][: rows.shape[1]]

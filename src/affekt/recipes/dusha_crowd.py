@@ -6,6 +6,7 @@ corpus plays the podcasts. One network is taught the crowd's vote shares (soft),
 (hard, tied labels share); both answer for a fifth of the speakers, whom they never met, and are
 judged by the crowd's majority there. Each is then tuned on the other corpus' folds at a third of
 the rate, beside a network that starts there from nothing and trains as long as the tuning does.
+toy alone makes a rehearsal: half of it plays the crowd's corpus, each label its only vote.
 """
 
 from dataclasses import replace
@@ -18,20 +19,23 @@ from affekt.exceptions import CorpusError
 from affekt.protocols.clips import Clips
 from affekt.protocols.folds import folds_of
 from affekt.protocols.probe import RunOptions
-from affekt.protocols.released import name_of, refuse_overwritten, release, started_from
+from affekt.protocols.released import release, started_from, with_start
 from affekt.protocols.results import Result, write
 from affekt.protocols.spectrogram_folds import (
     FOLDS_READ,
+    check_folds,
     chosen_folds,
     chosen_methods,
     cross_validate,
+    lasted,
     refuse_shared,
+    several,
     warnings_of,
 )
-from affekt.protocols.spectrograms import Taught, clips_of, teach
+from affekt.protocols.spectrograms import Taught, clips_of, teach, usable
 from affekt.recipes.dusha_table_3 import METHODS, OURS
 from affekt.report import evaluate
-from affekt.splits import by_speaker
+from affekt.splits import Split, by_speaker
 from affekt.votes.majority import majority
 from affekt.votes.shares import shares
 
@@ -48,11 +52,20 @@ def main(options: RunOptions) -> list[Result]:
     """Teach the crowd's labels, test, tune on the other corpus, test; `--method` names some."""
     asked = chosen_methods(WAYS, options, WAYS)
     crowd, other = _pair(options)
-    tuning, (splits, split_name) = clips_of(other, TUNED, options), folds_of(other, options)
-    heard = _heard(crowd, options)
+    table = crowd.utterances
+    tested = by_speaker(table, min(N_FOLDS, table["speaker"].nunique()), seed=options.seed)[0]
+    splits, split_name = folds_of(other, options)
+    chosen = chosen_folds(splits, options)
+    for name in asked:
+        start = replace(options, init=None) if name == "from-nothing" else options
+        if name not in TARGETS:
+            check_folds(other, chosen, name, TUNED, start)
+        if name != "from-nothing":
+            check_folds(crowd, [tested], name.removesuffix("-tuned"), CROWD, start)
+    tuning, heard = clips_of(other, TUNED, options), clips_of(crowd, CROWD, options)
     refuse_shared({crowd.name: heard, other.name: tuning})
-    if any(name.endswith("-tuned") for name in asked):
-        warnings_of(chosen_folds(splits, options), tuning, options)  # before the crowd teaches
+    if any(name.endswith("-tuned") for name in asked):  # before the crowd teaches
+        warnings_of(chosen, other, options, tuning.fingerprints)
     taught: dict[str, Result] = {}
     results = []
     for name in WAYS:
@@ -60,7 +73,7 @@ def main(options: RunOptions) -> list[Result]:
         if name not in asked:
             continue
         if taught_by in TARGETS and taught_by not in taught:  # a state that is done costs nothing
-            taught[taught_by] = _crowd(taught_by, heard, options)
+            taught[taught_by] = _crowd(taught_by, heard, tested, options)
         if name in TARGETS:
             results.append(taught[name])
             continue
@@ -71,20 +84,28 @@ def main(options: RunOptions) -> list[Result]:
     return results
 
 
-def _heard(crowd: Corpus, options: RunOptions) -> Clips:
-    """Give the clips that anybody voted on."""
-    assert crowd.votes is not None
-    ids = crowd.utterances.index[crowd.utterances.index.isin(crowd.votes["utterance"])]
-    return clips_of(crowd.select(ids), CROWD, options)
+def _pair(options: RunOptions) -> tuple[Corpus, Corpus]:
+    """Give the corpus with votes, which is named first, as far as anybody voted, and the other.
+
+    Raises:
+        CorpusError: there are not just two, the first with votes.
+    """
+    corpora = several(options)
+    if len(corpora) != 2 or corpora[0].votes is None:
+        raise CorpusError(
+            "dusha_crowd needs one corpus with votes, such as crema-d=ROOT, then another to tune"
+            f" on; there are {', '.join(corpus.name for corpus in corpora)}"
+        )
+    crowd, other = corpora
+    voted = crowd.utterances.index.isin(corpora[0].votes["utterance"])
+    return usable(crowd.select(crowd.utterances.index[voted])), usable(other)
 
 
-def _crowd(name: str, clips: Clips, options: RunOptions) -> Result:
+def _crowd(name: str, clips: Clips, split: Split, options: RunOptions) -> Result:
     """Teach what the crowd said, one way or the other; test on a fifth of the speakers; release."""
     table, scheme, votes = clips.corpus.utterances, clips.corpus.scheme, clips.corpus.votes
     assert votes is not None
-    refuse_overwritten(options.out / name, options)
-    split = by_speaker(table, min(N_FOLDS, table["speaker"].nunique()), seed=options.seed)[0]
-    notes = warnings_of([split], clips, options)
+    notes = warnings_of([split], clips.corpus, options, clips.fingerprints)
     votes = votes[votes["utterance"].isin(table.index)]
     target = TARGETS[name](votes, scheme).loc[table.index]
     known = replace(clips, corpus=clips.corpus.relabel(target, scheme)).select(split.train)
@@ -94,21 +115,6 @@ def _crowd(name: str, clips: Clips, options: RunOptions) -> Result:
     folder = options.out / name / "network"
     release(folder, taught, [known.corpus], CROWD, options, split=f"{name}, {split.name}")
     return _report(taught, clips.select(split.test), truth, name, notes, options)
-
-
-def _pair(options: RunOptions) -> tuple[Corpus, Corpus]:
-    """Give the corpus with votes, which is named first, and the other.
-
-    Raises:
-        CorpusError: there are not just two, the first with votes.
-    """
-    corpora = list(options.corpora.values())
-    if len(corpora) != 2 or corpora[0].votes is None:
-        raise CorpusError(
-            "dusha_crowd needs one corpus with votes, such as crema-d=ROOT, then another to tune"
-            f" on; there are {', '.join(corpus.name for corpus in corpora)}"
-        )
-    return corpora[0], corpora[1]
 
 
 def _report(
@@ -122,16 +128,14 @@ def _report(
     """Judge by what most of the crowd heard."""
     logits = torch.from_numpy(taught.ask(test.spectrograms))
     answer = pd.DataFrame(logits.softmax(1), truth.index, truth.columns)
-    minutes = taught.trained.seconds / 60
+    took = lasted(taught.trained.seconds / 60)
     report = evaluate(
         truth,
         answer,
         speakers=test.corpus.utterances["speaker"],
-        notes=[*notes, f"{minutes:.0f} min of training; epochs: {taught.epochs}"],
+        notes=[*notes, f"{took} of training; epochs: {taught.epochs}"],
         seed=options.seed,
     )
-    what = f"{test.corpus.name}, what most heard, taught {name} labels ({minutes:.0f} min)"
-    split = f"1 of {N_FOLDS} by speaker"
-    if options.init is not None:
-        split = f"{split}, started from {name_of(options.init)}"
+    what = f"{test.corpus.name}, what most heard, taught {name} labels ({took})"
+    split = with_start(f"1 of {N_FOLDS} by speaker", options)
     return write(report, answer, options.out / name, what, split, options)

@@ -31,10 +31,12 @@ from affekt.protocols.spectrogram_folds import (
     FOLDS_READ,
     PLAIN,
     ask_folds,
+    check_folds,
+    chosen_folds,
     chosen_methods,
     report_folds,
 )
-from affekt.protocols.spectrograms import Method, clips_of
+from affekt.protocols.spectrograms import Method, clips_of, usable
 from affekt.train import TrainOptions
 
 READS = FOLDS_READ | {"method", "split"}
@@ -71,12 +73,14 @@ def run(name: str, corpus: Corpus, options: RunOptions) -> list[Result]:
             f" {corpus.name} has it under `domain`: give --corpus dusha-manifests=FOLDER, or"
             " --method dusha or ours"
         )
-    clips = clips_of(corpus, method, options)
-    splits, split_name = folds_of(clips.corpus, options)
-    domains = clips.corpus.utterances.get("domain")
+    corpus = usable(corpus)
+    splits, split_name = folds_of(corpus, options)
+    domains = corpus.utterances.get("domain")
     if name in LEARN_FROM and domains is not None:
         known = domains == LEARN_FROM[name]
         splits = [replace(s, train=tuple(u for u in s.train if known[u])) for s in splits]
+    check_folds(corpus, chosen_folds(splits, options), name, method, options)
+    clips = clips_of(corpus, method, options)
     found = ask_folds(clips, splits, split_name, name, method, options, notes=for_scale(corpus))
     results = [report_folds(clips, found, PLAIN, name, options)]
     if domains is not None and domains.nunique() > 1:

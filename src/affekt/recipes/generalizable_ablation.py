@@ -109,7 +109,7 @@ def main(options: RunOptions) -> list[Written]:
         trained_on = known.heard.corpus.name
     epochs = options.epochs or EPOCHS
     notes = (
-        f"trained on {trained_on}: {CLIPS} utterances an epoch, {epochs} epochs, {n_seeds} seeds;"
+        f"trained on {trained_on}: {CLIPS} utterances an epoch; epochs: {epochs}; seeds: {n_seeds};"
         f" tested on {', '.join(left_out)}, unseen; published labels, others banned",
         "95 % by bootstrap over speakers, all seeds together; differences to the first row, paired",
     )

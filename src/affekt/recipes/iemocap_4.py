@@ -17,8 +17,14 @@ from affekt.protocols.folds import only_corpus
 from affekt.protocols.four_classes import four_classes
 from affekt.protocols.probe import RunOptions
 from affekt.protocols.results import Result, opening
-from affekt.protocols.spectrogram_folds import FOLDS_READ, chosen_methods, cross_validate
-from affekt.protocols.spectrograms import clips_of
+from affekt.protocols.spectrogram_folds import (
+    FOLDS_READ,
+    check_folds,
+    chosen_folds,
+    chosen_methods,
+    cross_validate,
+)
+from affekt.protocols.spectrograms import clips_of, usable
 from affekt.recipes.dusha_table_3 import METHODS
 from affekt.recipes.dusha_table_3 import REFERENCE as DUSHA
 from affekt.report.page import MEASURES, TITLES
@@ -33,13 +39,14 @@ N_TURNS = 5531  # of IEMOCAP
 
 def main(options: RunOptions) -> list[Result]:
     """Run the methods asked for, on every session, with every seed; write `iemocap_4.md`."""
-    corpus = four_classes(only_corpus(options), IEMOCAP_4)
+    corpus = usable(four_classes(only_corpus(options), IEMOCAP_4))
+    table = corpus.utterances
+    splits = by_session(table)
     results: list[Result] = []
     rows = []
     for name in chosen_methods(DEFAULT, options, DEFAULT):
+        check_folds(corpus, chosen_folds(splits, options), name, METHODS[name], options)
         clips = clips_of(corpus, METHODS[name], options)
-        table = clips.corpus.utterances
-        splits = by_session(table)
         folds = []
         for seed in range(options.seed, options.seed + options.seeds):
             several = options.seeds > 1

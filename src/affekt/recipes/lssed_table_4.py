@@ -6,32 +6,34 @@ other; the table has the differences. Both corpora are brought to anger, neutral
 sadness. What differs from the paper, which says little of it: the held-out fifth is of speakers
 (`--split stratified --allow-shared-speakers`: of utterances), and networks, features and training
 are those of `lssed_table_5`: ResNet152 is for `--training paper`, without it ResNet18 is taken.
-Each network is released as a checkpoint folder.
+Each network is released as a checkpoint folder. toy alone makes a rehearsal, of two halves of it.
 """
-
-from collections.abc import Mapping
 
 import numpy as np
 
 from affekt.atomic import replacing
+from affekt.corpus import Corpus
 from affekt.exceptions import CorpusError
 from affekt.protocols.clips import Clips
 from affekt.protocols.four_classes import four_classes
 from affekt.protocols.lssed_networks import NETWORKS, method
 from affekt.protocols.probe import RunOptions
-from affekt.protocols.released import guard_start, name_of, refuse_overwritten
+from affekt.protocols.released import guard_start, with_start
 from affekt.protocols.results import Result, opening, write
 from affekt.protocols.spectrogram_folds import (
     FOLDS_READ,
     SELECTED,
     SELECTED_ON_TEST,
     answers,
+    check_folds,
     chosen_methods,
+    lasted,
     refuse_shared,
+    several,
     teach_fold,
     warnings_of,
 )
-from affekt.protocols.spectrograms import Taught, clips_of
+from affekt.protocols.spectrograms import Taught, clips_of, usable
 from affekt.recipes.lssed_table_5 import TEST_SHARE
 from affekt.report import evaluate
 from affekt.splits import Split, by_speaker, stratified
@@ -53,49 +55,40 @@ def main(options: RunOptions) -> list[Result]:
     """Run every network asked for in both directions, write reports and `lssed_table_4.md`."""
     default = DEFAULT if options.training == "paper" else SMALL
     names = chosen_methods(NETWORKS, options, (default,))
-    if len(options.corpora) != 2:
+    corpora = several(options)
+    if len(corpora) != 2:
         raise CorpusError(f"lssed_table_4 needs two corpora, not {', '.join(options.corpora)}")
-    corpora = [four_classes(corpus) for corpus in options.corpora.values()]
+    one, other = (usable(four_classes(corpus)) for corpus in corpora)
+    ways = {name: method(name, options, denoised="lssed" in options.corpora) for name in names}
+    both = [(here, _held_out(here, options), there) for here, there in ((one, other), (other, one))]
+    leaks = {there.name: guard_start(there, there.utterances.index, options) for *_, there in both}
+    for name, way in ways.items():
+        for here, split, _ in both:
+            check_folds(here, [split], f"{name}-{here.name}", way, options)
     results, lines = [], [HEAD]
-    for name in names:
-        way = method(name, options, denoised="lssed" in options.corpora)
-        clips = {corpus.name: clips_of(corpus, way, options) for corpus in corpora}
+    for name, way in ways.items():
+        clips = {corpus.name: clips_of(corpus, way, options) for corpus in (one, other)}
         refuse_shared(clips)
-        guarded = _guarded(name, clips, options)
-        for here, there in (tuple(clips), tuple(clips)[::-1]):
-            split, warnings = guarded[here]
-            taught = teach_fold(clips[here], split, f"{name}-{here}", way, options)
-            known = clips[here].select(split.train)
-            home = _report(taught, known, clips[here].select(split.test), name, warnings, options)
-            away = _report(taught, known, clips[there], name, warnings, options)
-            results += [home, away]
+        said = {
+            here.name: warnings_of([split], here, options, clips[here.name].fingerprints)
+            for here, split, _ in both
+        }
+        for here, split, there in both:
+            leak, known = leaks[there.name], clips[here.name]
+            warnings = [leak, *said[here.name]] if leak else said[here.name]
+            taught = teach_fold(known, split, f"{name}-{here.name}", way, options)
+            learned = known.select(split.train).corpus
+            asked = (known.select(split.test), clips[there.name])
+            pair = [_report(taught, learned, part, name, warnings, options) for part in asked]
+            results += pair
             shown = f"{name}, {SELECTED}" if options.protocol == "paper" else name
-            lines.append(_line(shown, here, there, home, away))
+            lines.append(_line(shown, here.name, there.name, *pair))
     with replacing(options.out / "lssed_table_4.md") as temporary:
         temporary.write_text(opening(results, options.out) + "\n".join(lines) + "\n", "utf-8")
     return results
 
 
-def _guarded(
-    name: str, clips: Mapping[str, Clips], options: RunOptions
-) -> dict[str, tuple[Split, list[str]]]:
-    """Give what each corpus holds out, and what its reports begin with, before any training.
-
-    Raises:
-        CheckpointError: the checkpoint of `--init` lies where this run writes.
-        SplitError: speakers are shared, or that checkpoint learned from some who are tested.
-    """
-    found = {}
-    for here, there in (tuple(clips), tuple(clips)[::-1]):
-        refuse_overwritten(options.out / f"{name}-{here}", options)
-        split, other = _held_out(clips[here], options), clips[there].corpus
-        away = guard_start(other, other.utterances.index, options)  # it is asked about all of it
-        warnings = warnings_of([split], clips[here], options)
-        found[here] = split, [away, *warnings] if away else warnings
-    return found
-
-
-def _held_out(clips: Clips, options: RunOptions) -> Split:
+def _held_out(corpus: Corpus, options: RunOptions) -> Split:
     """A fifth of the speakers, or of the utterances of each class.
 
     Raises:
@@ -106,23 +99,23 @@ def _held_out(clips: Clips, options: RunOptions) -> Split:
             f"--split {options.split}: lssed_table_4 holds out a fifth: give by-speaker, its"
             " default, or stratified"
         )
-    table = clips.corpus.utterances
+    table = corpus.utterances
     if options.split == "stratified":
-        hard = clips.corpus.labels.idxmax(axis=1)
+        hard = corpus.labels.idxmax(axis=1)
         return stratified(table, hard, test_share=TEST_SHARE, seed=options.seed)[0]
     return by_speaker(table, min(N_FOLDS, table["speaker"].nunique()), seed=options.seed)[0]
 
 
 def _report(
     taught: Taught,
-    known: Clips,
+    learned: Corpus,
     asked: Clips,
     name: str,
     warnings: list[str],
     options: RunOptions,
 ) -> Result:
-    """Ask about the held-out part of what was known, or about another corpus."""
-    here, there = known.corpus.name, asked.corpus.name
+    """Ask about the held-out part of what was learned from, or about another corpus."""
+    here, there = learned.name, asked.corpus.name
     where = "held out" if here == there else f"to {there}"
     selected = here == there and options.protocol == "paper"
     predictions = answers(taught, asked).rename_axis("utterance")
@@ -130,20 +123,17 @@ def _report(
         asked.corpus.labels,
         predictions,
         speakers=asked.corpus.utterances["speaker"],
-        training_labels=known.corpus.labels,
+        training_labels=learned.labels,
         notes=[
             *([SELECTED_ON_TEST] if selected else []),
             *warnings,
-            f"trained on {len(known.corpus)} utterances of {here}, training: {options.training};"
-            f" {taught.trained.seconds / 60:.0f} min, {taught.epochs} epochs",
+            f"trained on {len(learned)} utterances of {here}, training: {options.training};"
+            f" {lasted(taught.trained.seconds / 60)}; epochs: {taught.epochs}",
         ],
         seed=options.seed,
     )
     folder = options.out / f"{name}-{here}-{where.replace(' ', '-')}"
-    split = where
-    if options.init is not None:
-        split = f"{split}, started from {name_of(options.init)}"
-    split = f"{SELECTED}: {split}" if selected else split
+    split = with_start(f"{SELECTED}: {where}" if selected else where, options)
     return write(report, predictions, folder, f"{here}, 4 classes, {name}", split, options)
 
 

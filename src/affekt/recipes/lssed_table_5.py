@@ -29,10 +29,12 @@ from affekt.protocols.spectrogram_folds import (
     FOLDS_READ,
     PLAIN,
     ask_folds,
+    check_folds,
+    chosen_folds,
     chosen_methods,
     report_folds,
 )
-from affekt.protocols.spectrograms import clips_of
+from affekt.protocols.spectrograms import clips_of, usable
 from affekt.splits import Split, stratified
 
 READS = FOLDS_READ | {"method", "split", "training"}
@@ -80,8 +82,10 @@ def four_if_known(corpus: Corpus) -> Corpus:
 def run(name: str, corpus: Corpus, options: RunOptions) -> list[Result]:
     """Run one row on every fold: a report, and of ADV a second one on attacked recordings."""
     way = method(name, options, denoised=corpus.name == "lssed")
+    corpus = usable(corpus)
+    splits, split_name = splits_of(corpus, options)
+    check_folds(corpus, chosen_folds(splits, options), name, way, options)
     clips = clips_of(corpus, way, options)
-    splits, split_name = splits_of(clips.corpus, options)
     notes = [f"training: {options.training}"]
     found = ask_folds(clips, splits, split_name, name, way, options, notes=notes)
     results = []

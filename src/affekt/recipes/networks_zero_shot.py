@@ -9,6 +9,7 @@ any other a row of lssed_table_5 in its training. The network is released as a c
 which `--init` of the other recipes takes: `affekt run dusha_table_3 --method tuned` starts there.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pandas as pd
@@ -20,15 +21,15 @@ from affekt.protocols.clips import Clips, joined
 from affekt.protocols.cross_corpus import refuse_leaks
 from affekt.protocols.lssed_networks import NETWORKS, method
 from affekt.protocols.probe import RunOptions
-from affekt.protocols.released import refuse_overwritten, release, started_from
+from affekt.protocols.released import check_start, guard_start, name_of, release, started_from
 from affekt.protocols.results import Result, write_zero_shot
-from affekt.protocols.spectrogram_folds import chosen_methods, count_parameters, held_out
-from affekt.protocols.spectrograms import Method, Taught, clips_of, teach
+from affekt.protocols.spectrogram_folds import chosen_methods, count_parameters, held_out, lasted
+from affekt.protocols.spectrograms import Method, Taught, clips_of, teach, usable
 from affekt.recipes.dusha_table_3 import OURS
 from affekt.recipes.generalizable import REFERENCE
 from affekt.scheme import EKMAN_8
 
-READS = frozenset({"epochs", "init", "method", "training"})
+READS = frozenset({"allow_shared_speakers", "epochs", "init", "method", "training"})
 DUSHA = replace(OURS, training=replace(OURS.training, epochs=10))
 
 
@@ -42,17 +43,29 @@ def main(options: RunOptions) -> list[Result]:
             "networks_zero_shot needs a corpus to learn from, such as crema-d=ROOT, and one of"
             f" {never} to ask about; there are {', '.join(options.corpora)}"
         )
-    return [result for name in names for result in run(name, taught, options)]
+    ways = {n: DUSHA if n == "dusha" else method(n, options, denoised=False) for n in names}
+    for name, way in ways.items():
+        check_start(options.out / name, way, EKMAN_8.labels, options)
+    asked = {n: usable(corpus) for n, corpus in options.corpora.items() if n not in taught}
+    leaks = {n: guard_start(part, part.utterances.index, options) for n, part in asked.items()}
+    return [result for n, way in ways.items() for result in run(n, way, leaks, options)]
 
 
-def run(name: str, taught: list[str], options: RunOptions) -> list[Result]:
-    """Run one network: a report of each corpus that is not among those `taught`."""
-    refuse_overwritten(options.out / name, options)
-    way = DUSHA if name == "dusha" else method(name, options, denoised=False)
+def run(
+    name: str, way: Method, leaks: Mapping[str, str | None], options: RunOptions
+) -> list[Result]:
+    """Run one network: a report of each corpus that it is asked about, not taught.
+
+    Args:
+        name: of the network.
+        way: how it is taught.
+        leaks: corpus that is asked about -> what the checkpoint of `--init` learned of it.
+        options: all corpora.
+    """
     heard = {n: clips_of(corpus, way, options) for n, corpus in options.corpora.items()}
     brought = {n: _in_eight_labels(clips) for n, clips in heard.items()}
-    corpora = {n: brought.pop(n) for n in taught}
-    refuse_leaks(corpora, brought.values())
+    corpora = {n: clips for n, clips in brought.items() if n not in leaks}
+    refuse_leaks(corpora, [brought[n] for n in leaks])
     labels, said, network = _teach(name, way, list(corpora.values()), options)
     return [
         write_zero_shot(
@@ -62,9 +75,9 @@ def run(name: str, taught: list[str], options: RunOptions) -> list[Result]:
             f"zero-shot {name}",
             options,
             REFERENCE,
-            notes=said,
+            notes=[leak, *said] if leak else said,
         )
-        for n in brought
+        for n, leak in leaks.items()
     ]
 
 
@@ -79,10 +92,12 @@ def _teach(
     learned = [clips.corpus for clips in corpora]
     release(options.out / name, taught, learned, way, options, split="whole corpora")
     said = [
-        f"{name}, {count_parameters(taught.model):,} parameters, {taught.epochs} epochs,"
-        f" {taught.trained.seconds / 60:.0f} min of training",
+        f"{name}, {count_parameters(taught.model):,} parameters;"
+        f" {lasted(taught.trained.seconds / 60)} of training; epochs: {taught.epochs}",
         f"learned from {', '.join(corpus.name for corpus in learned)}",
     ]
+    if options.init is not None:
+        said.append(f"training started from the checkpoint {name_of(options.init)}")
     return known.corpus.labels, said, taught
 
 

@@ -3,54 +3,41 @@
 The CTC paper (Chernykh and Prikhodko 2017, arXiv:1701.08071) taught its network one label an
 utterance, and left sequences for later. Here utterances of one speaker are put behind each other,
 2 to 4 emotions a recording, half of the recordings with neutral speech between them. The same
-network, two bidirectional LSTM layers, is taught the order of the labels, never the times: once on
-the 34 features, once on states of Whisper's third layer, means over 0.1 s. It is tested on
-recordings of speakers it never met; when to stop is chosen on speakers of the training part.
+network, two bidirectional LSTM layers, is taught the order of the labels: once on the 34 features,
+once on what a linear probe says of Whisper's third layer, means and deviations over windows of
+1.5 s around each 0.1 s. The layers are never told a time; the probe, which is taught windows of the
+same recordings, knows their borders. It is tested on recordings of speakers it never met; when to
+stop is chosen on speakers of the training part.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
-from affekt import __version__, audio, ctc, plots, sequencer
+from affekt import __version__, audio, plots, sequencer
 from affekt.atomic import replacing
 from affekt.concatenate import NEUTRAL, Concatenation, Drawing, draw, singles, sound, usable
 from affekt.corpus import Corpus
-from affekt.models import Blstm, BlstmConfig
-from affekt.objectives import LabelSequences
 from affekt.protocols.folds import folds_of, only_corpus
 from affekt.protocols.probe import RunOptions, frozen_encoder
-from affekt.protocols.sequence_data import (
-    Heard,
-    LengthBatches,
-    check_lengths,
-    hear,
-    mean_and_scale,
-    padded,
-    targets,
-)
+from affekt.protocols.sequence_data import Heard, check_lengths, hear
+from affekt.protocols.sequence_networks import log_probs_of, taught
 from affekt.protocols.sequence_report import SequenceReport, compared, constant, report
 from affekt.protocols.spectrogram_folds import chosen_folds, chosen_methods
 from affekt.segmenting import DECODERS, Found, frame_edges, segment
 from affekt.sequencer import HOP_SECONDS, Hearing, ShortTerm34, WhisperStates
-from affekt.sequences import emotion_error_rate
-from affekt.splits import Split, guard, held_out_speakers
+from affekt.splits import Split, guard
 from affekt.timeline import Segment
-from affekt.train import TrainOptions, together, train
+from affekt.train import together
 
 READS = frozenset({"epochs", "folds", "layers", "method", "split", "upstream"})
 N_PER_SPEAKER = 80  # recordings of several emotions, half of them with neutral speech between
-BATCH_SIZE = 64
-TRAINING = TrainOptions(epochs=60, learning_rate=2e-3, clip=1.0, patience=10)
 N_EXAMPLES = 4
 
 Floats = NDArray[np.float64]
@@ -59,6 +46,7 @@ HEARINGS: dict[str, Callable[[RunOptions], Hearing]] = {  # what the two network
     "34-features": lambda options: ShortTerm34(),
     "whisper": lambda options: WhisperStates(frozen_encoder(options)),
 }
+PROBED = ("whisper",)  # a linear probe on windows of its frames stands before the layers
 
 
 @dataclass(frozen=True)
@@ -89,7 +77,8 @@ def main(options: RunOptions) -> list[Result]:
         new, answers[method] = _cross_validate(method, heard, corpus, splits, options)
         rows += new
         if options.folds is None:
-            model = taught(heard, corpus, options, options.out / method / "state-all.safetensors")
+            state = options.out / method / "state-all.safetensors"
+            model = taught(heard, corpus, options, state, probed=method in PROBED)
             card = _card(corpus, method, options)
             sequencer.save(options.out / method / "model", model, hearing, card)
     title = f"Sequences of emotions, {corpus.name}, {len(corpus.scheme)} classes"
@@ -118,54 +107,6 @@ def recordings_of(corpus: Corpus, seed: int) -> list[Concatenation]:
     return sorted([*plain, *renamed, *singles(corpus)], key=lambda one: one.speaker)
 
 
-def taught(heard: Heard, corpus: Corpus, options: RunOptions, state: Path | None) -> Blstm:
-    """Train on recordings of some speakers; a fifth of them says when to stop."""
-    labels = list(corpus.scheme)
-    speakers = {one.speaker for one in heard.recordings}
-    rows = corpus.utterances[corpus.utterances["speaker"].isin(speakers)]
-    inner = held_out_speakers(rows, seed=options.seed)
-    asked = set() if inner is None else set(rows.loc[list(inner.test), "speaker"])
-    known, unknown = heard.sides(asked)
-    torch.manual_seed(options.seed)
-    n_features = known.frames[0].shape[1]
-    model = Blstm(BlstmConfig(len(labels) + 1, n_features=n_features, per_frame=True))
-    model.mean, model.scale = mean_and_scale(known.frames)
-    target = targets(known.recordings, labels)
-    batches = LengthBatches(known.frames, target, BATCH_SIZE, options.seed)
-    judge = None
-    if asked:
-        several = unknown.where(lambda one: len(one.labels) > 1)
-        judge = partial(_judge, heard=several, labels=labels)
-    how = replace(TRAINING, seed=options.seed, epochs=options.epochs or TRAINING.epochs)
-    tell = options.progress("steps, at most", how.epochs * len(batches))
-    if state is not None:
-        state.parent.mkdir(parents=True, exist_ok=True)
-    train(
-        model, batches, how, LabelSequences(), judge=judge, state=state,
-        on_step=lambda *_: tell(1),
-    )  # fmt: skip
-    return model.eval()
-
-
-def _judge(model: nn.Module, heard: Heard, labels: Sequence[str]) -> float:
-    """Minus the emotion error rate of the best paths."""
-    found = []
-    for frames in log_probs_of(model, heard):
-        path = frames.argmax(1).tolist()
-        found.append([labels[k] for k in ctc.collapse(path, blank=len(labels))])
-    return -emotion_error_rate([one.labels for one in heard.recordings], found)
-
-
-def log_probs_of(model: nn.Module, heard: Heard) -> Iterator[Floats]:
-    """Give each recording's log-probabilities, (n_frames, n_labels + 1), in order."""
-    for first in range(0, len(heard), BATCH_SIZE):
-        x, mask = padded(heard.frames[first : first + BATCH_SIZE])
-        with torch.inference_mode():
-            logits = model(x, mask).double().log_softmax(-1)
-        for clip, valid in zip(logits, mask, strict=True):
-            yield clip[valid].numpy()
-
-
 def _cross_validate(
     method: str, heard: Heard, corpus: Corpus, splits: Sequence[Split], options: RunOptions
 ) -> tuple[list[dict[str, object]], dict[str, Found]]:
@@ -179,7 +120,7 @@ def _cross_validate(
         tested = set(corpus.utterances.loc[list(split.test), "speaker"])
         state = options.out / method / f"state-{split.name.replace('/', '-')}.safetensors"
         known, asked = heard.sides(tested)
-        model = taught(known, corpus, options, state)
+        model = taught(known, corpus, options, state, probed=method in PROBED)
         for one, truth, seconds, frames in zip(
             asked.recordings, asked.segments, asked.seconds, log_probs_of(model, asked), strict=True
         ):
