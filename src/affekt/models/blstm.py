@@ -128,8 +128,8 @@ def _lstm(n_inputs: int, hidden: int) -> nn.LSTM:
 def _read(lstm: nn.LSTM, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     """States of both directions, (batch, time, 2 * hidden), and their last, (batch, 2 * hidden).
 
-    What a packed sequence gives, 4 to 10 times faster on a CPU: each direction reads on into the
-    padding, the backward one from each clip's own end, and what it finds there is not looked at.
+    What a packed sequence gives, faster on a CPU (benchmarks/lstm.py): each direction reads on into
+    the padding, the backward one from each clip's own end, and nobody looks at what it says there.
     """
     weights: list[Tensor] = [parameter for _, parameter in lstm.named_parameters()]
     half = len(weights) // 2
