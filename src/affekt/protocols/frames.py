@@ -1,6 +1,6 @@
 """What the recipes on frames share: features, folds, a network taught clip by clip."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -86,23 +86,37 @@ def frames_of(
 def taught(lesson: Lesson, options: RunOptions, *, per_frame: bool) -> Blstm:
     """Train a network on clips with one label each, classes weighed alike; CTC if `per_frame`.
 
-    It stops when the UAR on some of the speakers, which it is not trained on, has not risen for
-    ten epochs, and keeps the weights of the best (spec 4.4). One speaker alone: the last weights.
+    How long is chosen on some of the speakers: it stops when their UAR has not risen for ten
+    epochs (spec 4.4). Then another begins anew with all speakers, for as many epochs as the best
+    took, for few are there to be left out. One speaker alone: as long as it may.
     """
     known, asked = held_out(lesson, options.seed)
-    torch.manual_seed(options.seed)
+    how = replace(TRAINING, seed=options.seed, epochs=options.epochs or TRAINING.epochs)
+    if asked is not None:
+        best = _trained(known, how, per_frame=per_frame, judge=partial(_uar, asked=asked))[1]
+        how = replace(how, epochs=best, patience=None)
+    return _trained(lesson, how, per_frame=per_frame)[0].eval()
+
+
+def _trained(
+    lesson: Lesson,
+    how: TrainOptions,
+    *,
+    per_frame: bool,
+    judge: Callable[[nn.Module], float] | None = None,
+) -> tuple[Blstm, int]:
+    """A network, and how many epochs the one that the judge likes best, or it, had."""
+    torch.manual_seed(how.seed)
     n_classes, n_features = lesson.target.shape[1], lesson.frames[0].shape[1]
     model = Blstm(BlstmConfig(n_classes + per_frame, n_features=n_features, per_frame=per_frame))
-    model.standardise(torch.from_numpy(np.concatenate(known.frames)))
-    soft = known.target.astype(np.float32)
-    labels = torch.from_numpy(known.target.argmax(1)[:, None] if per_frame else soft)
+    model.standardise(torch.from_numpy(np.concatenate(lesson.frames)))
+    soft = lesson.target.astype(np.float32)
+    labels = torch.from_numpy(lesson.target.argmax(1)[:, None] if per_frame else soft)
     weights = torch.from_numpy(class_weights(soft))
-    batches = FrameBatches(known.frames, labels, weights, BATCH_SIZE, options.seed)
-    how = replace(TRAINING, seed=options.seed, epochs=options.epochs or TRAINING.epochs)
+    batches = FrameBatches(lesson.frames, labels, weights, BATCH_SIZE, how.seed)
     objective = LabelSequences() if per_frame else SoftLabels()
-    judge = partial(_uar, asked=asked) if asked else None
-    train(model, batches, how, objective, judge=judge, names=known.ids)
-    return model.eval()
+    found = train(model, batches, how, objective, judge=judge, names=lesson.ids)
+    return model, how.epochs if found.best_epoch is None else found.best_epoch + 1
 
 
 def held_out(lesson: Lesson, seed: int) -> tuple[Lesson, Lesson | None]:

@@ -6,10 +6,11 @@ layers whose last states answer; CTC, the same layers answering frame by frame; 
 against the others, where a corpus has votes. On IEMOCAP the labels are the paper's four and the
 folds its sessions, on RAVDESS the folds are those of EmoBox, elsewhere speakers. What differs from
 the paper: features are standardised, clips are read at their true lengths, backward layers are
-turned round again, when to stop is chosen on speakers of the training part, and CTC answers by the
-exact posterior of each label alone; "best path" and "beam search" answer as the paper did, by the
-first label of the decoded sequence, and are wrong where there is none. The paper's people are
-listeners who chose among the four labels (its 4.6), not the raters of the corpus.
+turned round again, how long to train is chosen on speakers of the training part, from all of whom
+the network then learns anew, and CTC answers by the exact posterior of each label alone; "best
+path" and "beam search" answer as the paper did, by the first label of the decoded sequence, and are
+wrong where there is none. The paper's people are listeners who chose among the four labels (its
+4.6), not the raters of the corpus.
 """
 
 from collections.abc import Callable, Sequence
