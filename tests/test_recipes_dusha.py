@@ -13,6 +13,7 @@ from affekt import checkpoint
 from affekt.corpora import toy
 from affekt.corpora.dusha import experiments
 from affekt.exceptions import CheckpointError, CorpusError, SplitError
+from affekt.protocols import dusha_networks
 from affekt.protocols.clips import joined
 from affekt.protocols.folds import folds_of
 from affekt.protocols.probe import RunOptions
@@ -111,7 +112,7 @@ def test_a_set_up_learns_from_its_domain_alone(released, tmp_path):
 
 
 def test_rare_labels_of_podcasts_are_drawn_more_often(released, tmp_path):
-    method = replace(dusha_table_3.METHODS["podcast"], batch_size=24)
+    method = replace(dusha_networks.METHODS["podcast"], batch_size=24)
     clips = clips_of(experiments.load(released), method, options_of(tmp_path))
     known = clips.select(folds_of(clips.corpus, options_of(tmp_path))[0][0].train)
     draw = _draw(method, known)
@@ -130,11 +131,11 @@ def test_a_recording_shorter_than_a_frame_is_named(voices, tmp_path):
     table.loc[table.index[3], ["start", "end"]] = 0.1, 0.115
     brief = replace(corpus, utterances=table)
     with pytest.raises(CorpusError, match=rf"{table.index[3]}.*shorter than a frame of 0.02 s"):
-        clips_of(brief, dusha_table_3.METHODS["ours"], options_of(tmp_path))
+        clips_of(brief, dusha_networks.METHODS["ours"], options_of(tmp_path))
 
 
 def test_features_in_the_place_of_recordings_are_refused_where_another_is_read(released, tmp_path):
-    method = replace(dusha_table_3.METHODS["ours"], feature="log_mel_lssed")
+    method = replace(dusha_networks.METHODS["ours"], feature="log_mel_lssed")
     with pytest.raises(CorpusError, match="log_mel_dusha, not log_mel_lssed"):
         clips_of(experiments.load(released), method, options_of(tmp_path))
 
@@ -262,7 +263,7 @@ def test_a_network_needs_something_to_learn_from_and_something_to_ask_about(voic
 
 
 def test_clips_of_several_corpora_stand_behind_each_other_under_their_labels(voices, tmp_path):
-    parts = [clips_of(corpus, dusha_table_3.OURS, options_of(tmp_path)) for corpus in voices]
+    parts = [clips_of(corpus, dusha_networks.OURS, options_of(tmp_path)) for corpus in voices]
     whole = joined(parts)
     assert len(whole.spectrograms) == sum(len(part.corpus) for part in parts)
     for part in parts:

@@ -12,6 +12,7 @@ import tiny_whisper
 from affekt import cli
 from affekt.corpora import toy
 from affekt.exceptions import CorpusError
+from affekt.protocols import dusha_networks
 from affekt.recipes import dusha_table_3
 from affekt.tables import read_table
 from tiny_spectrograms import METHOD, options_in
@@ -59,14 +60,14 @@ def test_excluded_utterances_are_in_no_fold(corpus, place, tmp_path, monkeypatch
     options = options_in(place, tmp_path, epochs=1, method="ours", folds=("speaker-s01",))
     options = replace(options, corpora={"toy": replace(corpus, utterances=table)})
     light = replace(METHOD, choose=False)
-    monkeypatch.setitem(dusha_table_3.METHODS, "ours", light)
+    monkeypatch.setitem(dusha_networks.METHODS, "ours", light)
     (result,) = dusha_table_3.main(options)
     assert table.index[0] not in read_table(result.folder / "predictions.csv").index
     assert result.report.n == 11
 
 
 def test_the_papers_training_is_that_of_the_paper():
-    method = dusha_table_3.METHODS["dusha"]
+    method = dusha_networks.METHODS["dusha"]
     how = method.training
     assert (how.optimizer, how.learning_rate, how.schedule) == ("adam", 1e-3, "constant")
     assert (how.weight_decay, how.epochs, how.clip) == (1e-6, 100, None)
@@ -79,7 +80,7 @@ def test_our_change_keeps_the_bands_and_fits_the_window():
     rng = np.random.default_rng(0)
     given = rng.uniform(-80, 0, (64, 300)).astype(np.float32)
     before = given.copy()
-    shapes = {dusha_table_3.ours(given, rng).shape for _ in range(20)}
-    assert shapes == {(64, dusha_table_3.LONGEST)}
-    assert dusha_table_3.ours(given[:, :60], rng).shape[1] <= 66
+    shapes = {dusha_networks.ours(given, rng).shape for _ in range(20)}
+    assert shapes == {(64, dusha_networks.LONGEST)}
+    assert dusha_networks.ours(given[:, :60], rng).shape[1] <= 66
     np.testing.assert_array_equal(given, before)

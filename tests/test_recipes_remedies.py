@@ -16,6 +16,7 @@ from affekt.models import (
     ResNet,
     ResNetConfig,
 )
+from affekt.protocols import dusha_networks
 from affekt.protocols.four_classes import four_classes
 from affekt.protocols.lssed_networks import PLAIN
 from affekt.protocols.probe import RunOptions
@@ -23,7 +24,6 @@ from affekt.protocols.spectrogram_folds import check_folds, chosen_folds, severa
 from affekt.protocols.spectrograms import start_from, usable
 from affekt.recipes import (
     dusha_crowd,
-    dusha_table_3,
     lssed_table_4,
     lssed_table_6,
     networks_zero_shot,
@@ -186,7 +186,7 @@ def test_table_6_refuses_a_backbone_that_learned_from_those_it_tests(run, one, n
 
 def test_folds_are_checked_with_the_table_alone(run, one, networks):
     corpus, options = usable(one), run(one)
-    method = dusha_table_3.OURS
+    method = dusha_networks.OURS
     splits = by_speaker(corpus.utterances, 6)
     with pytest.raises(CorpusError, match="--folds 7"):
         chosen_folds(splits, replace(options, folds=("7",)))

@@ -23,8 +23,10 @@ from affekt.protocols.probe import RunOptions, class_weights
 from affekt.splits import held_out_speakers
 from affekt.train import TrainOptions, train
 
-TRAINING = TrainOptions(epochs=100, learning_rate=1e-3, clip=1.0, patience=10)
+TRAINING = TrainOptions(learning_rate=1e-3, clip=1.0)
 BATCH_SIZE = 64
+PATIENCE = 770  # steps: ten epochs of the paper's 4936 utterances (spec 4.1, 4.4), 10 * 4936 / 64
+MOST_STEPS = 3000
 WINDOW, STEP = 0.2, 0.1  # s
 
 Clip = NDArray[np.float32]
@@ -86,15 +88,17 @@ def frames_of(
 def taught(lesson: Lesson, options: RunOptions, *, per_frame: bool) -> Blstm:
     """Train a network on clips with one label each, classes weighed alike; CTC if `per_frame`.
 
-    How long is chosen on some of the speakers: it stops when their UAR has not risen for ten
-    epochs (spec 4.4). Then another begins anew with all speakers, for as many epochs as the best
-    took, for few are there to be left out. One speaker alone: as long as it may.
+    How long is chosen on some of the speakers: it stops when their UAR has not risen for PATIENCE
+    steps. Then another begins anew with all speakers, for as many epochs as the best took, for few
+    are there to be left out. One speaker alone: as long as it may.
     """
     known, asked = held_out(lesson, options.seed)
-    how = replace(TRAINING, seed=options.seed, epochs=options.epochs or TRAINING.epochs)
+    n_batches = -(-len(known) // BATCH_SIZE)
+    most = options.epochs or -(-MOST_STEPS // n_batches)
+    how = replace(TRAINING, seed=options.seed, epochs=most, patience=-(-PATIENCE // n_batches))
     if asked is not None:
         best = _trained(known, how, per_frame=per_frame, judge=partial(_uar, asked=asked))[1]
-        how = replace(how, epochs=best, patience=None)
+        how = replace(how, epochs=best)
     return _trained(lesson, how, per_frame=per_frame)[0].eval()
 
 

@@ -17,6 +17,7 @@ import torch
 from affekt.corpus import Corpus
 from affekt.exceptions import CorpusError
 from affekt.protocols.clips import Clips
+from affekt.protocols.dusha_networks import METHODS, OURS
 from affekt.protocols.folds import folds_of
 from affekt.protocols.probe import RunOptions
 from affekt.protocols.released import release, started_from, with_start
@@ -33,7 +34,6 @@ from affekt.protocols.spectrogram_folds import (
     warnings_of,
 )
 from affekt.protocols.spectrograms import Taught, clips_of, teach, usable
-from affekt.recipes.dusha_table_3 import METHODS, OURS
 from affekt.report import evaluate
 from affekt.splits import Split, by_speaker
 from affekt.votes.majority import majority

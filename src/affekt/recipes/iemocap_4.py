@@ -13,6 +13,7 @@ from dataclasses import replace
 import pandas as pd
 
 from affekt.atomic import replacing
+from affekt.protocols.dusha_networks import METHODS
 from affekt.protocols.folds import only_corpus
 from affekt.protocols.four_classes import four_classes
 from affekt.protocols.probe import RunOptions
@@ -25,7 +26,6 @@ from affekt.protocols.spectrogram_folds import (
     cross_validate,
 )
 from affekt.protocols.spectrograms import clips_of, usable
-from affekt.recipes.dusha_table_3 import METHODS
 from affekt.recipes.dusha_table_3 import REFERENCE as DUSHA
 from affekt.report.page import MEASURES, TITLES
 from affekt.scheme import IEMOCAP_4

@@ -19,13 +19,13 @@ from affekt.harmonise import harmonise
 from affekt.protocols import eight_labels
 from affekt.protocols.clips import Clips, joined
 from affekt.protocols.cross_corpus import refuse_leaks
+from affekt.protocols.dusha_networks import OURS
 from affekt.protocols.lssed_networks import NETWORKS, method
 from affekt.protocols.probe import RunOptions
 from affekt.protocols.released import check_start, guard_start, name_of, release, started_from
 from affekt.protocols.results import Result, write_zero_shot
 from affekt.protocols.spectrogram_folds import chosen_methods, count_parameters, held_out, lasted
 from affekt.protocols.spectrograms import Method, Taught, clips_of, teach, usable
-from affekt.recipes.dusha_table_3 import OURS
 from affekt.recipes.generalizable import REFERENCE
 from affekt.scheme import EKMAN_8
 
