@@ -11,11 +11,12 @@ import torch
 import tiny_spectrograms
 import tiny_whisper
 from affekt import audio, checkpoint
+from affekt.calibration import softmax
 from affekt.exceptions import CorpusError, SplitError
 from affekt.features import FEATURES
 from affekt.metrics import unweighted_average_recall
 from affekt.models import MobileNetAttention, MobileNetAttentionConfig
-from affekt.protocols.clips import audible_part, repeated
+from affekt.protocols.clips import View, audible_part, in_windows, repeated
 from affekt.protocols.spectrogram_folds import SELECTED_ON_TEST, held_out
 from affekt.protocols.spectrograms import clips_of, teach
 from affekt.splits import by_session, by_speaker, stratified
@@ -340,3 +341,27 @@ def test_a_split_by_name_with_a_dot_has_a_state_of_its_own(clips, options):
         run(clips, options, few, [replace(first, name=name)])
     states = sorted(path.name for path in options.out.glob("*.safetensors"))
     assert states == ["tiny-share-12.5-a.0.safetensors", "tiny-share-12.7-b.0.safetensors"]
+
+
+def test_windows_cover_a_clip_to_its_last_frame_and_short_clips_are_one():
+    given = [np.arange(n, dtype=np.float32)[None] for n in (4, 8, 9, 19)]
+    windows, owner = in_windows(View(given, [clip.shape[1] for clip in given]), 8)
+    starts = [(row, int(clip[0, 0])) for row, clip in zip(owner, windows, strict=True)]
+    assert starts == [(0, 0), (1, 0), (2, 0), (2, 1), *((3, n) for n in (0, 2, 4, 6, 8, 10, 11))]
+    assert windows.lengths == [clip.shape[1] for clip in windows]
+    assert set(windows.lengths[1:]) == {8}
+    assert windows[-1][0, -1] == 18
+
+
+def test_a_clip_is_answered_by_the_mean_of_its_windows(clips, options):
+    longest = max(clips.lengths)
+    taught = teach(METHOD, clips, None, options)
+    part = replace(taught, window=longest // 2)
+    whole, found = taught.ask(clips.spectrograms), part.ask(clips.spectrograms)
+    windows, owner = in_windows(clips.spectrograms, longest // 2)
+    said = softmax(taught.ask(windows))
+    means = [said[owner == row].mean(0) for row in range(len(whole))]
+    np.testing.assert_allclose(softmax(found), means, atol=1e-12)
+    assert np.abs(softmax(whole) - means).max() > 1e-3
+    uncut = replace(taught, window=longest).ask(clips.spectrograms)
+    np.testing.assert_allclose(softmax(uncut), softmax(whole), atol=1e-12)

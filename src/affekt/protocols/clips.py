@@ -96,6 +96,22 @@ def audible_part(spectrogram: Float32, *, decibel: float, hop: float) -> Float32
     return spectrogram[:, max(0, loud[0] - beside) : loud[-1] + beside + 1]
 
 
+def in_windows(clips: View, window: int) -> tuple[View, NDArray[np.intp]]:
+    """Cut clips into windows of so many frames, a quarter of it apart, and one at each end.
+
+    Returns:
+        The windows, and whose each is; a clip that is no longer is one window.
+    """
+    places = [
+        (row, first)
+        for row, length in enumerate(clips.lengths)
+        for first in (*range(0, length - window, max(1, window // 4)), max(0, length - window))
+    ]
+    lengths = [min(window, clips.lengths[row]) for row, _ in places]
+    cut = View(places, lengths, change=lambda at: clips[at[0]][:, at[1] : at[1] + window])
+    return cut, np.array([row for row, _ in places])
+
+
 def repeated(spectrogram: Float32, least: int) -> Float32:
     """Repeat a clip that is shorter than `least` frames up to them; others stay as they are.
 

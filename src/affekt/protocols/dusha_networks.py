@@ -4,8 +4,9 @@
 of 64 clips of about one length, masks and crops, padding that the network hears. `ours` is for a
 thousand clips on two cores: it hides the padding, learns from all speakers of the training part in
 more and smaller steps, warms up and cools down, leaves a fifth of the embedding out, smooths
-labels, and also stretches clips and shifts them along the mels. `tuned` is the same, shorter and at
-a third of the rate, for what a checkpoint brings.
+labels, also stretches clips and shifts them along the mels, and answers by the mean of windows as
+long as those it learned from. `tuned` is the same, shorter and at a third of the rate, for what a
+checkpoint brings.
 """
 
 from dataclasses import replace
@@ -21,7 +22,7 @@ from affekt.protocols.spectrograms import Method
 from affekt.train import TrainOptions
 
 SILENCE = -80.0  # dB
-LONGEST = 192  # frames of 10 ms that one step of `ours` sees of a clip
+LONGEST = 192  # frames of 10 ms that `ours` sees of a clip at once
 
 
 def ours(spectrogram: Float32, rng: np.random.Generator) -> Float32:
@@ -66,6 +67,7 @@ OURS = Method(
     change=ours,
     fill=SILENCE,
     choose=False,
+    window=LONGEST,
 )
 FASTER = replace(DUSHA, training=replace(DUSHA.training, learning_rate=5e-3))
 RARE = {"anger": 10.0, "sadness": 20.0, "happiness": 5.0}  # of podcasts, nine tenths are neutral

@@ -46,6 +46,7 @@ def release(
         "seed": options.seed,
         "feature": method.feature,
         "hop": method.hop,
+        "window": method.window,
         "mean": [float(value) for value in taught.mean[:, 0]],
         "scale": [float(value) for value in taught.scale[:, 0]],
         "options": {**how, "batch_size": method.batch_size},

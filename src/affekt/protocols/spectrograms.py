@@ -24,6 +24,7 @@ from affekt.batches import (
     neighbours_in_length,
     stack,
 )
+from affekt.calibration import softmax
 from affekt.corpora.dusha.experiments import read_features
 from affekt.corpus import Corpus
 from affekt.exceptions import CheckpointError, CorpusError
@@ -31,7 +32,15 @@ from affekt.features import FEATURES
 from affekt.losses import fast_gradient_sign
 from affekt.metrics import unweighted_average_recall
 from affekt.objectives import SoftLabels
-from affekt.protocols.clips import Clips, Float32, View, audible_part, repeated, standardised
+from affekt.protocols.clips import (
+    Clips,
+    Float32,
+    View,
+    audible_part,
+    in_windows,
+    repeated,
+    standardised,
+)
 from affekt.protocols.probe import RunOptions, class_weights
 from affekt.store import stored
 from affekt.train import Objective, Trained, TrainOptions, together, train
@@ -70,6 +79,8 @@ class Method:
         steps: as many epochs as make so many steps, instead of `training`'s.
         trim: leave out what is not audible before and behind.
         least: frames; a shorter clip is repeated.
+        window: frames: what is longer is asked in windows of so many, a quarter of it apart; the
+            mean of their probabilities is the answer. 0: a clip is asked whole.
         attack: the test part is asked a second time, shifted by an attacker's steps of this size.
         tell: what a taught network has to say for the report, when it hears some clips; "" for
             nothing.
@@ -95,6 +106,7 @@ class Method:
     trim: bool = True
     least: int = 0
     attack: float | None = None
+    window: int = 0
     tell: Callable[["Taught", Sequence[Float32]], str] | None = None
 
 
@@ -110,6 +122,7 @@ class Taught:
     epochs: int  # planned
     steps: int = 0  # planned
     collapsed: bool = False  # it calls all it learned from the same, where they are not
+    window: int = 0  # frames that are asked about at once; 0: whole clips
 
     def ask(self, clips: Sequence[Float32], attack: float | None = None) -> Floats:
         """Give logits, (n, n_classes).
@@ -119,7 +132,7 @@ class Taught:
             attack: so far an attacker who knows the network shifts every cell first, in units of
                 the standardised input.
         """
-        return _ask(self.model, self.standardised(clips), attack)
+        return _ask(self.model, self.standardised(clips), self.window, attack)
 
     def standardised(self, clips: Sequence[Float32]) -> View:
         """Give what the network itself reads."""
@@ -251,13 +264,13 @@ def _teach(
         batches,
         how,
         method.objective,
-        judge=None if judged is None else _judge(judged, mean, scale),
+        judge=None if judged is None else _judge(judged, mean, scale, method.window),
         after_epoch=method.after_epoch,
         state=state,
         on_step=lambda *_: tell(1),
         names=list(map(str, train_.corpus.utterances.index)),
     )
-    return Taught(model.eval(), mean, scale, trained, rate, epochs, steps)
+    return Taught(model.eval(), mean, scale, trained, rate, epochs, steps, window=method.window)
 
 
 def _draw(method: Method, train_: Clips) -> Callable[[np.random.Generator], Rows]:
@@ -280,11 +293,13 @@ def _planned(method: Method, n_batches: int) -> int:
     return -(-method.steps // -(-n_batches // method.training.accumulate))
 
 
-def _judge(judged: Clips, mean: Float32, scale: Float32) -> Callable[[nn.Module], float]:
+def _judge(
+    judged: Clips, mean: Float32, scale: Float32, window: int
+) -> Callable[[nn.Module], float]:
     """UAR on what is held out."""
     truth = judged.target.argmax(1)
     asked = standardised(judged.spectrograms, mean, scale)
-    return lambda model: unweighted_average_recall(truth, _ask(model, asked).argmax(1))
+    return lambda model: unweighted_average_recall(truth, _ask(model, asked, window).argmax(1))
 
 
 def start_from(
@@ -362,8 +377,20 @@ def _as_is() -> tuple[Float32, Float32]:
     return np.zeros((1, 1), np.float32), np.ones((1, 1), np.float32)
 
 
-def _ask(model: nn.Module, clips: View, attack: float | None = None) -> Floats:
-    """Ask a network in evaluation mode: clips of about one length at a time.
+def _ask(model: nn.Module, clips: View, window: int = 0, attack: float | None = None) -> Floats:
+    """Ask a network in evaluation mode, windows of clips or, where `window` is 0, clips whole."""
+    if not window:
+        return _ask_whole(model, clips, attack)
+    parts, owner = in_windows(clips, window)
+    said = softmax(_ask_whole(model, parts, attack))
+    sums = np.zeros((len(clips), said.shape[1]))
+    np.add.at(sums, owner, said)
+    means: Floats = np.log(sums / np.bincount(owner)[:, None])
+    return means
+
+
+def _ask_whole(model: nn.Module, clips: View, attack: float | None) -> Floats:
+    """Ask about clips of about one length at a time.
 
     One that would hear the padding is asked about each clip alone (spec 1.6.2).
     """
