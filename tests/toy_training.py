@@ -93,6 +93,13 @@ def kill_at(last: int, program: str) -> None:
     assert process.returncode == -signal.SIGKILL
 
 
+# as `affekt run` does: threads that still talk at the exit would end the process with a signal
+LEAVE = """
+from accelerate import PartialState
+PartialState().destroy_process_group()
+"""
+
+
 def run_two_processes(program: str, folder: Path) -> None:
     """Run a program in two processes that share the work; each is told `folder`/its rank."""
     with socket.socket() as free:
@@ -103,7 +110,7 @@ def run_two_processes(program: str, folder: Path) -> None:
     processes = []
     for rank in ("0", "1"):
         environment = os.environ | place | {"RANK": rank, "LOCAL_RANK": rank}
-        command = [sys.executable, "-c", program, str(folder / rank)]
+        command = [sys.executable, "-c", program + LEAVE, str(folder / rank)]
         processes.append(subprocess.Popen(command, env=environment))
     try:
         assert [process.wait(120) for process in processes] == [0, 0]

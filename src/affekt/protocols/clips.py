@@ -122,6 +122,20 @@ def repeated(spectrogram: Float32, least: int) -> Float32:
     return spectrogram if n_frames >= least else spectrogram[:, np.arange(least) % n_frames]
 
 
+def of_bands(clips: Sequence[Float32]) -> tuple[Float32, Float32]:
+    """Mean and deviation of each mel band over all frames, (n_mels, 1)."""
+    frames = sum(clip.shape[1] for clip in clips)
+    mean = np.asarray(sum(clip.sum(1, dtype=np.float64) for clip in clips)) / frames
+    square = sum(np.square(clip, dtype=np.float64).sum(1) for clip in clips) / frames
+    scale = np.sqrt(np.maximum(square - np.square(mean), 1e-12))
+    return mean.astype(np.float32)[:, None], scale.astype(np.float32)[:, None]
+
+
+def as_is() -> tuple[Float32, Float32]:
+    """Mean and deviation that change nothing, (1, 1)."""
+    return np.zeros((1, 1), np.float32), np.ones((1, 1), np.float32)
+
+
 def standardised(clips: Sequence[Float32], mean: Float32, scale: Float32) -> View:
     """Give (clip - mean) / scale of each, when it is asked for."""
     lengths = clips.lengths if isinstance(clips, View) else [clip.shape[1] for clip in clips]

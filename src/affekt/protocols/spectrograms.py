@@ -36,8 +36,10 @@ from affekt.protocols.clips import (
     Clips,
     Float32,
     View,
+    as_is,
     audible_part,
     in_windows,
+    of_bands,
     repeated,
     standardised,
 )
@@ -241,7 +243,7 @@ def _teach(
     if options.init is not None:
         standard = start_from(model, options.init, list(train_.corpus.scheme), method.feature)
     if standard is None:
-        standard = _standard(train_.spectrograms) if method.standardise else _as_is()
+        standard = of_bands(train_.spectrograms) if method.standardise else as_is()
     mean, scale = standard
     known = standardised(train_.spectrograms, mean, scale)
     weight = class_weights(target) if method.balanced else np.ones(len(target), np.float32)
@@ -362,19 +364,6 @@ def standard_of(card: dict[str, Any], folder: Path) -> tuple[Float32, Float32] |
             f"{folder}: `mean` and `scale` of its card are no numbers for each mel band"
         )
     return mean[:, None], scale[:, None]
-
-
-def _standard(clips: Sequence[Float32]) -> tuple[Float32, Float32]:
-    """Mean and deviation of each mel band over all frames, (n_mels, 1)."""
-    frames = sum(clip.shape[1] for clip in clips)
-    mean = np.asarray(sum(clip.sum(1, dtype=np.float64) for clip in clips)) / frames
-    square = sum(np.square(clip, dtype=np.float64).sum(1) for clip in clips) / frames
-    scale = np.sqrt(np.maximum(square - np.square(mean), 1e-12))
-    return mean.astype(np.float32)[:, None], scale.astype(np.float32)[:, None]
-
-
-def _as_is() -> tuple[Float32, Float32]:
-    return np.zeros((1, 1), np.float32), np.ones((1, 1), np.float32)
 
 
 def _ask(model: nn.Module, clips: View, window: int = 0, attack: float | None = None) -> Floats:
