@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 
 import affekt
 import tiny_whisper
-from affekt import audio
+from affekt import audio, augment
 from affekt.calibration import softmax
 from affekt.corpora import toy
 from affekt.exceptions import CorpusError
@@ -338,3 +338,33 @@ def test_what_the_crowd_heard_and_what_was_meant_are_taught_half_and_half(known)
     taught = eight_labels.teach(heard).corpus.labels.loc[first]
     assert taught[taught > 0].to_dict() == {meant: 0.5, "fear": 0.25, "other": 0.25}
     assert eight_labels.teach(heard, "intention").corpus.labels.loc[first].max() == 1.0
+
+
+def test_babble_is_made_of_the_sound_of_pieces_loaded_one_by_one():
+    pool = [Piece(f"u{n}", 0.0, 0.1, None, "") for n in range(5)]
+    asked = []
+
+    def load(piece):
+        asked.append(piece.utterance)
+        return np.full(1600, 0.1 + int(piece.utterance[1:]), np.float32)
+
+    sounds = tuning.Sounds(pool, load)
+    assert (len(sounds), sounds[3][0]) == (5, np.float32(3.1))
+    assert [sound[0] for sound in sounds[1:3]] == [np.float32(1.1), np.float32(2.1)]
+    assert asked == ["u3", "u1", "u2"]
+    given = np.zeros(1600, np.float32) + np.float32(0.01)
+    changed = augment.noise(given, np.random.default_rng(0), others=sounds, colour="babble")
+    assert 3 <= len(asked) - 3 <= 7
+    assert not np.array_equal(changed, given)
+
+
+def test_a_plan_moves_voices_before_it_masks_them():
+    mel = np.arange(80, dtype=np.float32)[:, None] * np.ones((1, 50), np.float32)
+    still = Plan(masks=False, shift=0)
+    np.testing.assert_array_equal(still.change_mel(mel, np.random.default_rng(0)), mel)
+    rngs = [np.random.default_rng(seed) for seed in range(30)]
+    moved = {float(Plan(masks=False, shift=2).change_mel(mel, rng)[40, 0]) for rng in rngs}
+    assert moved == {38.0, 39.0, 40.0, 41.0, 42.0}
+    masked = Plan(shift=0).change_mel(mel, np.random.default_rng(0))
+    wanted = augment.spec_augment(mel, np.random.default_rng(0))
+    np.testing.assert_array_equal(masked, wanted)
