@@ -36,7 +36,7 @@ from affekt.train import TrainOptions, train
 
 BATCH_SIZE = 64
 TRAINING = TrainOptions(epochs=60, learning_rate=2e-3, clip=1.0, patience=10)
-PROBE_L2 = 0.5  # chosen on training speakers (LOG.md)
+PROBE_L2 = 0.5  # the first value tried (LOG.md)
 PROBED_SHARE = 0.1  # of the frames, whose windows teach the probe: neighbours say the same
 
 Floats = NDArray[np.float64]
